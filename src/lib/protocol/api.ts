@@ -61,6 +61,16 @@ export const api = {
   },
   /** GET /api/session (401 when there is none); DELETE ends it; DELETE /api/sessions ends all of the account's. */
   session: { answer: struct({ account: id<AccountId>(), handle: handleText, device: optional(id<DeviceId>()) }) },
+  /**
+   * A device of the account takes over a session that has none yet, as after signing in again on the same
+   * browser. GET /api/session/device: `challenge` is SHA-256("app/session-challenge/v1" | hash of the session id), so the
+   * server keeps nothing. POST /api/session/device: the device signs `account | device | challenge` under "app/session-device/v1";
+   * `refused` unless it is an unrevoked device of the session's account and the signature is right.
+   */
+  bindDevice: {
+    request: struct({ device: id<DeviceId>(), signature: fixed(64) }),
+    answer: struct({ challenge: fixed(32) }),
+  },
   /** POST /api/session/token: a 5-minute ES256 JWT for the sync socket. */
   syncToken: { answer: struct({ token: text(2_048), expiresAt: varuint() }) },
   /** PUT /api/password: a new OPAQUE record, with the vault whose password slot goes with it. */
