@@ -1,6 +1,6 @@
 /**
  * The algorithms of DESIGN.md §4, all by WebCrypto but the synchronous hash: ECDSA P-256, AES-256-GCM,
- * HKDF-SHA256, HMAC-SHA-256, SHA-256. HPKE lives in `groups`, beside its only user.
+ * HKDF-SHA256, HMAC-SHA-256, SHA-256. HPKE is beside it in hpke.ts.
  *
  * Keys that need not leave are non-extractable. No hash or id ever covers signature bytes.
  */
@@ -135,25 +135,4 @@ function importVerifyKey(publicKey: Bytes): Promise<CryptoKey> {
   return imported;
 }
 
-/** 256, 512, 1024, 2048, then multiples of 2048: what a padded body may be long. */
-export function paddedSize(size: number): number {
-  for (const bucket of [256, 512, 1024, 2048]) if (size <= bucket) return bucket;
-  return Math.ceil(size / 2048) * 2048;
-}
-
-/** `u32 length | body | zeros` up to its bucket. */
-export function pad(body: Uint8Array): Bytes {
-  const out = new Uint8Array(paddedSize(body.length + 4));
-  new DataView(out.buffer).setUint32(0, body.length);
-  out.set(body, 4);
-  return out;
-}
-
-/** Undefined unless the size is a bucket's, the length fits and the rest is zeros. */
-export function unpad(padded: Uint8Array): Bytes | undefined {
-  if (padded.length < 4 || paddedSize(padded.length) !== padded.length) return undefined;
-  const size = new DataView(padded.buffer, padded.byteOffset).getUint32(0);
-  if (size > padded.length - 4 || paddedSize(size + 4) !== padded.length) return undefined;
-  for (let i = 4 + size; i < padded.length; i++) if (padded[i] !== 0) return undefined;
-  return Uint8Array.from(padded.subarray(4, 4 + size));
-}
+export { pad, paddedSize, unpad } from '#lib/std/padding.ts';
