@@ -23,6 +23,8 @@ export interface Me {
   readonly displayName: string;
   readonly picture: string | undefined;
   readonly deviceId: string;
+  /** False until the person confirmed two of the recovery words; the app reminds them while it is. */
+  readonly wordsConfirmed?: boolean;
 }
 
 export type EntryError =
@@ -278,7 +280,8 @@ export interface EngineApi {
   readonly loadOlder: (conversation: ConversationId, count: number) => Promise<{ loaded: number; hasOlder: boolean; olderNeedsNetwork: boolean }>;
   /** Makes sure this item is loaded (loading what lies between); false when it is not to be had. */
   readonly loadUntil: (conversation: ConversationId, id: string) => Promise<boolean>;
-  readonly sendText: (conversation: ConversationId, input: { text: string; replyTo?: string }) => Promise<Result<{ id: string }, SendError>>;
+  /** `key` names this call: asking again with the same key, after another tab took over, sends nothing twice. */
+  readonly sendText: (conversation: ConversationId, input: { text: string; replyTo?: string; key?: string }) => Promise<Result<{ id: string }, SendError>>;
   readonly editText: (conversation: ConversationId, id: string, text: string) => Promise<Result<void, SendError>>;
   /** For everyone. One that still waits is withdrawn instead. */
   readonly deleteMessage: (conversation: ConversationId, id: string) => Promise<Result<void, SendError>>;
