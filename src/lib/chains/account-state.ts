@@ -13,6 +13,8 @@ export interface DeviceRecord {
   readonly kemPublicKey: Bytes;
   /** `browser` today; room for more. */
   readonly deviceClass: number;
+  /** The device's name, sealed for its own account; empty when it has none. */
+  readonly sealedName?: Bytes;
   /** The height of the entry that added it; genesis' device has 0. */
   readonly addedAt: number;
   readonly revokedAt: number | undefined;
