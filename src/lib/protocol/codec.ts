@@ -6,16 +6,19 @@
  * bound, no byte left over. The description of all formats together is hashed; the hash is pinned
  * by a test and moves only with the protocol version.
  *
- * Numbers are lib0 varuints; byte strings and texts are length-prefixed.
+ * Numbers are lib0 varuints; byte strings and texts are length-prefixed. A half of a surrogate pair cannot
+ * be written as UTF-8: text that holds one reads back with U+FFFD in its place.
  */
-import { createDecoder, hasContent, readUint8, readVarUint, type Decoder } from 'lib0/decoding';
+import { createDecoder, hasContent, readUint8, type Decoder } from 'lib0/decoding';
 import { createEncoder, toUint8Array, writeUint8, writeUint8Array, writeVarUint, type Encoder } from 'lib0/encoding';
+import { assert } from '#lib/std/assert.ts';
 import { bytesToText, copyBytes, textToBytes, type Bytes } from '#lib/std/bytes.ts';
 import { err, ok, type Result } from '#lib/std/result.ts';
 import { bytesToId, idSizeBytes, idToBytes, type AnyId, type Lineage } from './ids.ts';
+import { readVarUint } from './varuint.ts';
 
 /** Why bytes from outside were refused. */
-export type DecodeFault = 'EOF' | 'TRAILING' | 'VARINT_PADDED' | 'RANGE' | 'TOO_BIG' | 'TEXT' | 'UNKNOWN_KIND' | 'SHAPE';
+export type DecodeFault = 'EOF' | 'TRAILING' | 'VARINT_PADDED' | 'RANGE' | 'SMALL' | 'TOO_BIG' | 'TEXT' | 'UNKNOWN_KIND' | 'SHAPE';
 
 /** Thrown inside a codec only; `decode` turns it into a Result at the edge. */
 export class DecodeError extends Error {
@@ -84,15 +87,18 @@ export function varuint(max: number = Number.MAX_SAFE_INTEGER): Codec<number> {
   };
 }
 
-/** A signed number, zigzag over a varuint. */
+const varintMax = 2 ** 51;
+
+/** A signed number up to 2^51 either way, zigzag over a varuint. */
 export const varint: Codec<number> = {
   shape: 'Z',
   write(encoder, value) {
-    if (!Number.isSafeInteger(value) || Math.abs(value) > 2 ** 51) throw new Error(`broken promise: |${value}| <= 2^51`);
+    if (!Number.isSafeInteger(value) || Math.abs(value) > varintMax) throw new Error(`broken promise: |${value}| <= 2^51`);
     writeVarUint(encoder, value < 0 ? -value * 2 - 1 : value * 2);
   },
   read(decoder) {
     const value = readMinimalVarUint(decoder);
+    if (value > 2 * varintMax) fail('RANGE');
     return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
   },
 };
@@ -108,7 +114,7 @@ export function bytes(maxSize: number, minSize = 0): Codec<Bytes> {
     },
     read(decoder) {
       const size = readMinimalVarUint(decoder);
-      return size > maxSize || size < minSize ? fail('TOO_BIG') : take(decoder, size);
+      return size > maxSize ? fail('TOO_BIG') : size < minSize ? fail('SMALL') : take(decoder, size);
     },
   };
 }
@@ -133,7 +139,7 @@ export function id<I extends AnyId | Lineage>(): Codec<I> {
   };
 }
 
-/** UTF-8 text of at most `maxSize` bytes. */
+/** Text of at most `maxSize` bytes of UTF-8. */
 export function text(maxSize: number): Codec<string> {
   const inner = bytes(maxSize);
   return {
@@ -215,7 +221,11 @@ export function union<V extends Record<string, readonly [tag: number, codec: Cod
 export function oneOf<const W extends readonly string[]>(...words: W): Codec<W[number]> {
   return {
     shape: `(${words.join('/')})`,
-    write: (encoder, value) => writeUint8(encoder, words.indexOf(value)),
+    write(encoder, value) {
+      const place = words.indexOf(value);
+      assert(place >= 0, 'the word is one of the list');
+      writeUint8(encoder, place);
+    },
     read: (decoder) => words[uint8.read(decoder)] ?? fail('UNKNOWN_KIND'),
   };
 }
@@ -231,15 +241,10 @@ function take(decoder: Decoder, size: number): Bytes {
   return out;
 }
 
-/** lib0 also accepts a number in more bytes than it needs; one number has one form here. */
+/** lib0 also reads a number in more bytes than it needs; one number has one form here. */
 export function readMinimalVarUint(decoder: Decoder): number {
-  const start = decoder.pos;
-  let value: number;
-  try {
-    value = readVarUint(decoder);
-  } catch {
-    return fail(decoder.pos >= decoder.arr.length ? 'EOF' : 'RANGE');
-  }
-  if (decoder.pos - start > 1 && decoder.arr[decoder.pos - 1] === 0) fail('VARINT_PADDED');
-  return value;
+  const read = readVarUint(decoder.arr, decoder.pos, Number.MAX_SAFE_INTEGER);
+  if (!read.ok) return fail(read.error);
+  decoder.pos = read.value.next;
+  return read.value.number;
 }

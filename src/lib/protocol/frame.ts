@@ -5,22 +5,30 @@
  * client hands out 0, 1, 2 … in its SUB items. The server answers a SUB item with STATE only where
  * something differs from what the client said it has, so 500 quiet chats cost one frame up.
  */
-import { bytes, decode, encode, fixed, id, list, optional, oneOf, struct, union, varint, varuint, type Codec, type CodecValue, type DecodeFault } from './codec.ts';
+import { bytes, decode, encode, fail, fixed, id, list, optional, oneOf, struct, union, varint, varuint, type Codec, type CodecValue, type DecodeFault } from './codec.ts';
 import type { AccountId, ConversationId, Lineage } from './ids.ts';
 import { limits } from './limits.ts';
+import { assert } from '#lib/std/assert.ts';
 import { err, type Result } from '#lib/std/result.ts';
 import type { Bytes } from '#lib/std/bytes.ts';
 import type { Row } from './row.ts';
 
-export const protocolVersion = 1;
+export { protocolVersion } from './version.ts';
 
 const handle = varuint(limits.conversationsPerAccountMax - 1);
-const slot = varuint(2 ** 21 - 1);
+/** Slots start at 1; where a frame may say "none", it says 0. */
+const slotMin = 1;
+const slotMax = 2 ** 21 - 1;
+const seqMax = 2 ** 32 - 1;
+const segMax = 2 ** 31 - 1;
+/** A hundred thousand years after 1970, and small enough for its difference to any other. */
+const rtMax = 2 ** 51;
+const slot = varuint(slotMax);
 const ctr = varuint(2 ** 32 - 1);
-const seq = varuint(2 ** 32 - 1);
+const seq = varuint(seqMax);
 const envelope = bytes(limits.envelopeSizeBytesMax, limits.envelopeSizeBytesMin);
 
-/** Rows travel with their seq implied and their times as differences. */
+/** Rows travel with their seq implied and their times and segments as differences. */
 const rows: Codec<readonly Row[]> = (() => {
   const item = struct({ rtDelta: varint, segDelta: varint, slot, clock: varuint(2 ** 31 - 1), ctr, envelope: optional(envelope) });
   const items = list(item, limits.fetchRowsMax);
@@ -28,10 +36,13 @@ const rows: Codec<readonly Row[]> = (() => {
   return {
     shape: `rows${head.shape}${items.shape}`,
     write(encoder, value) {
-      head.write(encoder, { firstSeq: value[0]?.seq ?? 0 });
+      const firstSeq = value[0]?.seq ?? 0;
+      head.write(encoder, { firstSeq });
       let rt = 0;
       let seg = 0;
-      items.write(encoder, value.map((row) => {
+      items.write(encoder, value.map((row, i) => {
+        assert(row.seq === firstSeq + i && row.seq >= 1, 'rows are contiguous and count from 1');
+        assert(inRange(row.slot, slotMin, slotMax) && inRange(row.seg, 0, segMax) && inRange(row.rt, 0, rtMax), 'a row is within its bounds');
         const out = { rtDelta: row.rt - rt, segDelta: row.seg - seg, slot: row.slot, clock: row.clock, ctr: row.ctr, envelope: row.envelope };
         rt = row.rt;
         seg = row.seg;
@@ -40,11 +51,15 @@ const rows: Codec<readonly Row[]> = (() => {
     },
     read(decoder) {
       const { firstSeq } = head.read(decoder);
+      const read = items.read(decoder);
+      // No rows say 0, which is the one form of saying nothing.
+      if (read.length === 0 ? firstSeq !== 0 : !inRange(firstSeq, 1, seqMax - read.length + 1)) fail('RANGE');
       let rt = 0;
       let seg = 0;
-      return items.read(decoder).map((item, i) => {
+      return read.map((item, i) => {
         rt += item.rtDelta;
         seg += item.segDelta;
+        if (!inRange(rt, 0, rtMax) || !inRange(seg, 0, segMax) || item.slot < slotMin) fail('RANGE');
         return { seq: firstSeq + i, seg, slot: item.slot, clock: item.clock, ctr: item.ctr, rt, envelope: item.envelope };
       });
     },
@@ -71,6 +86,11 @@ const upFrames = union({
   })],
   mark: [0x04, struct({ h: handle, markCtr: ctr, sealed: bytes(limits.markSizeBytesMax) })],
   put: [0x05, struct({ h: handle, ctr0: ctr, envelopes: list(envelope, limits.entriesPerPutMax, 1) })],
+  /**
+   * Answered by one ROWS frame, oldest first, with as many as fit: forward from `fromSeq` up, backward
+   * from `fromSeq` down, `fromSeq` itself included both ways; no rows when there are none.
+   */
+  /** Rows from `fromSeq` (included) on, or up to it (included); answered by one ROWS, oldest first, as many as fit, empty when there are none. */
   fetch: [0x06, struct({ h: handle, fromSeq: seq, count: varuint(limits.fetchRowsMax), direction: oneOf('forward', 'backward') })],
   seg: [0x07, struct({ h: handle, seg: varuint(2 ** 31 - 1), want: oneOf('digest', 'blob') })],
   eph: [0x08, struct({ h: handle, sealed: bytes(limits.ephemeralSizeBytesMax) })],
@@ -113,8 +133,19 @@ export type DownFrameOf<T extends DownFrame['type']> = Extract<DownFrame, { type
 
 export const frameShapes = `up${upFrames.shape}down${downFrames.shape}`;
 
-export const encodeUpFrame = (frame: UpFrame): Bytes => encode(upFrames, frame);
-export const encodeDownFrame = (frame: DownFrame): Bytes => encode(downFrames, frame);
+export function encodeUpFrame(frame: UpFrame): Bytes {
+  return withinBound(encode(upFrames, frame));
+}
+
+/** Whoever has more rows or marks than fit sends several frames. */
+export function encodeDownFrame(frame: DownFrame): Bytes {
+  return withinBound(encode(downFrames, frame));
+}
+
+function withinBound(encoded: Bytes): Bytes {
+  assert(encoded.length <= limits.frameSizeBytesMax, 'a frame is at most 256 KiB');
+  return encoded;
+}
 
 export function decodeUpFrame(data: Uint8Array): Result<UpFrame, DecodeFault> {
   return data.length > limits.frameSizeBytesMax ? err('TOO_BIG') : decode(upFrames, data);
@@ -125,3 +156,6 @@ export function decodeDownFrame(data: Uint8Array): Result<DownFrame, DecodeFault
   return data.length > limits.frameSizeBytesMax ? err('TOO_BIG') : decode(downFrames, data);
 }
 
+function inRange(value: number, min: number, max: number): boolean {
+  return value >= min && value <= max;
+}

@@ -14,8 +14,8 @@ export interface ReadNumber {
   readonly next: number;
 }
 
-/** Eight bytes hold 2^53-1 and end the work on a hostile run of 0xff. */
-const varUintSizeBytesMax = 8;
+/** Eight bytes hold 2^53-1; a ninth can only pad or go over, and reading ends there. */
+const varUintSizeBytesMax = 9;
 
 export function readVarUint(bytes: Uint8Array, at: number, max: number): Result<ReadNumber, VarUintFault> {
   let number = 0;
