@@ -11,22 +11,11 @@ import { sign, verify } from '#lib/crypto/primitives.ts';
 import type { AccountId, ConversationId, DeviceId } from '#lib/protocol/ids.ts';
 import { equalBytes, type Bytes } from '#lib/std/bytes.ts';
 import { err, ok, type Result } from '#lib/std/result.ts';
-import { deviceValidAt, type AccountState } from './account-state.ts';
+import { deviceValidAt } from './account-state.ts';
 import { decodeGroupEntry, encodeGroupCore, encodeGroupEntry, groupSignedBytes, groupSignPurpose, linkSizeBytes, rosterHash, type GroupEntry } from './group-entry.ts';
 import { applyOps, type Draft } from './group-roster.ts';
 import type { GroupLogFault, GroupOp, GroupState, Member } from './group-state.ts';
-
-/** What an operation needs to know of an account before it can be judged. */
-export interface AccountNeed {
-  readonly height: number;
-  readonly uekGen: number;
-}
-
-/**
- * The verified account log as far as it is known. When what is known falls short of the need, ask for
- * more before answering; an answer that still falls short is judged as it is.
- */
-export type AccountLookup = (account: AccountId, need: AccountNeed) => AccountState | undefined | Promise<AccountState | undefined>;
+import type { AccountLookup } from './lookup.ts';
 
 export interface VerifyInput {
   /** The server's receipt time of this entry. */
@@ -112,15 +101,6 @@ export function wrapsMatch(needs: readonly WrapNeed[], wraps: readonly (WrapNeed
 /** HPKE's encapsulated key, the 32-byte secret, the tag. */
 export const wrapSizeBytes = 65 + 32 + 16;
 
-/** The epoch an entry with these operations is of, so secrets can be made before it is built. */
-export function epochAfter(state: GroupState | undefined, ops: readonly GroupOp[]): { readonly epoch: number; readonly makesEpoch: boolean; readonly sharesHistory: boolean } {
-  if (!state) return { epoch: 1, makesEpoch: true, sharesHistory: ops.some((op) => op.type === 'create' && op.sharesHistory) };
-  let { sharesHistory } = state;
-  for (const op of ops) if (op.type === 'policy') ({ sharesHistory } = op);
-  const makesEpoch = ops.some((op) => op.type === 'remove' || op.type === 'rotate' || (op.type === 'add' && !sharesHistory));
-  return { epoch: state.epoch + (makesEpoch ? 1 : 0), makesEpoch, sharesHistory };
-}
-
 export interface BuildInput {
   readonly conversation: ConversationId;
   readonly actor: AccountId;
@@ -178,8 +158,8 @@ async function judgeAuthor(
   return ok(account.devices.get(device)!.signPublicKey);
 }
 
-function linkSize({ makesEpoch, epoch, sharesHistory }: Draft): number {
-  return makesEpoch && epoch > 1 && sharesHistory ? linkSizeBytes : 0;
+function linkSize({ links }: Draft): number {
+  return links ? linkSizeBytes : 0;
 }
 
 function settle(state: GroupState | undefined, draft: Draft, entry: GroupEntry): VerifiedEntry {
