@@ -146,4 +146,4 @@ export type StoreKey<S extends StoreName> = StoreMap[S]['key'];
 export type StoreValue<S extends StoreName> = StoreMap[S]['value'];
 
 export const storeNames: readonly StoreName[] = ['kv', 'conversations', 'rows', 'entrySeq', 'segments', 'chains', 'outbox', 'marks',
-  'groupLog', 'groupStates', 'epochs', 'accounts', 'profiles', 'summaries', 'drafts'];
+  'groupLog', 'groupStates', 'epochs', 'accounts', 'profiles', 'summaries', 'drafts', 'refused', 'lost', 'aliases'];
