@@ -1,10 +1,166 @@
-/** Stub. */
-import type { ConversationId } from '#lib/protocol/ids.ts';
+/**
+ * Opening one sealed entry, in the receiver's order of crypto.md §5.4.
+ *
+ * Every check that needs no signature comes first and is shared with `openMany`; then the signature;
+ * then the place in its device's chain. A missing key or log is no fault: the entry is pending and
+ * says what it waits for.
+ */
+import { deviceValidAt } from '#lib/chains/account-state.ts';
+import { isCut } from '#lib/chains/cuts.ts';
+import { roleAt, type GroupState } from '#lib/chains/group-state.ts';
+import { sha256, unsealAes, verify } from '#lib/crypto/primitives.ts';
+import { envelopeAssociatedData, parseEnvelope, type Envelope } from '#lib/protocol/envelope.ts';
+import type { AccountId, ConversationId, EntryId } from '#lib/protocol/ids.ts';
 import type { Row } from '#lib/protocol/row.ts';
-import type { Bytes } from '#lib/std/bytes.ts';
-import type { Result } from '#lib/std/result.ts';
-import type { EntryProblem, OpenContext, OpenedEntry } from './entry.ts';
+import { assert } from '#lib/std/assert.ts';
+import { concatBytes, equalBytes, type Bytes } from '#lib/std/bytes.ts';
+import { err, ok, type Result } from '#lib/std/result.ts';
+import { chainStart, type EntryFault, type EntryProblem, type OpenContext, type OpenedEntry, type SlotChain } from './entry.ts';
+import { decodeEvent } from './event-codec.ts';
+import type { Event } from './event.ts';
+import { entrySignaturePurpose, parseInner, type Inner } from './inner.ts';
 
-export declare function openEntry(row: Row, context: OpenContext): Promise<Result<OpenedEntry, EntryProblem>>;
+/** `row.envelope` must be there: a purged row has nothing to open. */
+export async function openEntry(row: Row, context: OpenContext): Promise<Result<OpenedEntry, EntryProblem>> {
+  const parsed = parseRow(row);
+  if (!parsed.ok) return bad(parsed.error);
+  const key = await context.contentKey(parsed.value.epoch);
+  if (!key) return err({ type: 'pending', needs: { type: 'epoch', epoch: parsed.value.epoch } });
+  const unsealed = await unseal(parsed.value, row, context.conversation, key);
+  if (!unsealed.ok) return bad(unsealed.error);
+  const inner = unsealed.value;
+  const problem = judge(row, parsed.value.epoch, inner, context);
+  if (problem) return err(problem);
+  const before = context.chain(row.slot);
+  if (before && !speaksFor(before, inner)) return bad('slot-stolen');
+  if (!await verifySignature(inner, context)) return bad('wrong-signature');
+  const broken = linkFault(row, inner, before && { ctr: before.ctr, chain: before.chain });
+  if (broken) return bad(broken);
+  const event = readEvent(inner);
+  if (!event) return bad('event');
+  const removed = event.kind === 'delete' ? await context.entryChain?.(event.target) : undefined;
+  if (!purgeFits(parsed.value.purge, event, removed)) return bad('purge-mismatch');
+  return ok(openedEntry(row, inner, event, context));
+}
+
 /** The chain hash of a row's entry (a delete states it); undefined when it does not open. */
-export declare function readChain(conversation: ConversationId, row: Row, contentKey: CryptoKey): Promise<Bytes | undefined>;
+export async function readChain(conversation: ConversationId, row: Row, contentKey: CryptoKey): Promise<Bytes | undefined> {
+  const parsed = row.envelope && parseEnvelope(row.envelope);
+  if (!parsed?.ok) return undefined;
+  const unsealed = await unseal(parsed.value, row, conversation, contentKey);
+  return unsealed.ok ? unsealed.value.chain : undefined;
+}
+
+/** The chain after a verified entry: what the next one of this device links to. */
+export function advanceChain(before: SlotChain | undefined, entry: OpenedEntry): SlotChain {
+  const { slot, ctr, account, device, chain, prev } = entry;
+  return { slot, account, device, ctr, chain, firstCtr: before?.firstCtr ?? ctr, firstPrev: before?.firstPrev ?? prev };
+}
+
+// From here on: the steps, shared with openMany.
+
+export function parseRow(row: Row): Result<Envelope, EntryFault> {
+  assert(row.envelope, 'a purged row is not opened');
+  const parsed = parseEnvelope(row.envelope);
+  return parsed.ok ? parsed : err('envelope');
+}
+
+export async function unseal(envelope: Envelope, { slot, ctr }: EntryId, conversation: ConversationId, key: CryptoKey): Promise<Result<Inner, 'tampered' | 'inner'>> {
+  const associated = envelopeAssociatedData({ conversation, slot, ctr, headerBytes: envelope.headerBytes });
+  const plaintext = await unsealAes(key, concatBytes(envelope.nonce, envelope.ciphertext), associated);
+  if (!plaintext) return err('tampered');
+  const inner = parseInner(plaintext);
+  return inner ? ok(inner) : err('inner');
+}
+
+/** Everything that can be judged before the signature and without the device's other entries. */
+export function judge(row: EntryId, outerEpoch: number, inner: Inner, context: OpenContext): EntryProblem | undefined {
+  const { header } = inner;
+  const { group } = context;
+  if (header.conversation !== context.conversation) return badProblem('wrong-conversation');
+  if (header.slot !== row.slot || header.ctr !== row.ctr) return badProblem('wrong-place');
+  if (header.epoch !== outerEpoch) return badProblem('wrong-epoch');
+  if (!group || header.logHeight > group.height) {
+    return group && context.settled ? badProblem('fork') : { type: 'pending', needs: { type: 'group', height: header.logHeight } };
+  }
+  const head = group.heads[header.logHeight - 1];
+  if (!head || !equalBytes(head, header.logHead)) return badProblem('fork');
+  if (epochAt(group, header.logHeight) !== header.epoch) return badProblem('wrong-epoch');
+  if (!equalBytes(sha256(inner.body), header.bodyHash)) return badProblem('wrong-body');
+  const account = context.account(header.account);
+  if (!account || header.accountHeight > account.height) {
+    if (account && context.settled) return badProblem('device-invalid');
+    return { type: 'pending', needs: { type: 'account', account: header.account, height: header.accountHeight } };
+  }
+  if (!deviceValidAt(account, header.device, header.accountHeight)) return badProblem('device-invalid');
+  if (roleAt(group, header.account, header.logHeight) === undefined) return badProblem('not-member');
+  if (isCut(group, header)) return badProblem('beyond-cut');
+  return undefined;
+}
+
+/** The device is known and valid: `judge` has said so. */
+export function verifySignature(inner: Inner, context: OpenContext): Promise<boolean> {
+  const device = context.account(inner.header.account)?.devices.get(inner.header.device);
+  assert(device, 'a signature is checked once its device is known');
+  return verify(device.signPublicKey, entrySignaturePurpose, inner.chain, inner.signature);
+}
+
+export function speaksFor(bound: { readonly account: AccountId; readonly device: string }, { header }: Inner): boolean {
+  return bound.account === header.account && bound.device === header.device;
+}
+
+/** Whether an authentic entry continues what is held. A hash of no bytes says nothing. */
+export function linkFault({ ctr }: EntryId, { header }: Inner, last: { readonly ctr: number; readonly chain: Bytes } | undefined): 'replay' | 'gap' | 'equivocation' | undefined {
+  if (last && ctr <= last.ctr) return 'replay';
+  if (last && ctr > last.ctr + 1) return 'gap';
+  if (ctr === 0) return equalBytes(header.prev, chainStart) ? undefined : 'equivocation';
+  return last && last.chain.length > 0 && !equalBytes(header.prev, last.chain) ? 'equivocation' : undefined;
+}
+
+export function readEvent(inner: Inner): Event | undefined {
+  const event = decodeEvent(inner.body);
+  return event.ok ? event.value : undefined;
+}
+
+/** The server removes what the clear header names; it must be what the signed event deletes. */
+export function purgeFits(purge: EntryId | undefined, event: Event, removed: Bytes | undefined): boolean {
+  if (event.kind !== 'delete') return purge === undefined;
+  if (purge?.slot !== event.target.slot || purge.ctr !== event.target.ctr) return false;
+  return removed === undefined || equalBytes(removed, event.targetChain);
+}
+
+export function openedEntry(row: Row, inner: Inner, event: Event, { group, groupRt }: OpenContext): OpenedEntry {
+  const { account, device, epoch, logHeight, accountHeight, prev } = inner.header;
+  assert(group, 'an entry is opened against a group log');
+  const joined = joinedHeightAt(group, account, logHeight);
+  const joinRt = joined === undefined ? 0 : groupRt(joined) ?? 0;
+  return { slot: row.slot, ctr: row.ctr, seq: row.seq, rt: row.rt, account, device, epoch, logHeight, accountHeight, joinRt, prev, chain: inner.chain, event };
+}
+
+/** The height that began the membership in force at `height`. */
+export function joinedHeightAt(group: GroupState, account: AccountId, height: number): number | undefined {
+  let joined: number | undefined;
+  for (const span of group.roles.get(account) ?? []) {
+    if (span.fromHeight > height) break;
+    joined = span.role === undefined ? undefined : joined ?? span.fromHeight;
+  }
+  return joined;
+}
+
+/** The epoch in force at a height. */
+export function epochAt(group: GroupState, height: number): number | undefined {
+  let epoch: number | undefined;
+  for (const made of group.epochs) {
+    if (made.height > height) break;
+    epoch = made.epoch;
+  }
+  return epoch;
+}
+
+function badProblem(fault: EntryFault): EntryProblem {
+  return { type: 'bad', fault };
+}
+
+function bad(fault: EntryFault): Result<never, EntryProblem> {
+  return err(badProblem(fault));
+}
