@@ -4,8 +4,8 @@
  * every frame and body, also those added later.
  */
 import fc from 'fast-check';
-import { bytesToBase64url, textToBytes } from '../../src/lib/std/bytes.ts';
-import type { DecodeFault } from '../../src/lib/protocol/codec.ts';
+import { bytesToBase64url, textToBytes } from '#lib/std/bytes.ts';
+import type { DecodeFault } from '#lib/protocol/codec.ts';
 
 export type Shape =
   | { readonly kind: 'u8' | 'bool' | 'id' | 'varint' }

@@ -1,9 +1,9 @@
 /** Every format of the wire under one name each, for tests and for the tool that writes the fixtures. */
-import { api, apiError } from '../../src/lib/protocol/api.ts';
-import { decode, encode, type Codec, type DecodeFault } from '../../src/lib/protocol/codec.ts';
-import { decodeDownFrame, decodeUpFrame, encodeDownFrame, encodeUpFrame, frameShapes, type DownFrame, type UpFrame } from '../../src/lib/protocol/frame.ts';
-import type { Bytes } from '../../src/lib/std/bytes.ts';
-import type { Result } from '../../src/lib/std/result.ts';
+import { api, apiError } from '#lib/protocol/api.ts';
+import { decode, encode, type Codec, type DecodeFault } from '#lib/protocol/codec.ts';
+import { decodeDownFrame, decodeUpFrame, encodeDownFrame, encodeUpFrame, frameShapes, type DownFrame, type UpFrame } from '#lib/protocol/frame.ts';
+import type { Bytes } from '#lib/std/bytes.ts';
+import type { Result } from '#lib/std/result.ts';
 import { parseShape, sampleOf, type Extreme, type Shape } from './shape.ts';
 
 export interface WireFormat {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { bytesToHex, concatBytes, type Bytes } from '../std/bytes.ts';
-import { isPaddedSize, paddedSize } from '../std/padding.ts';
+import { bytesToHex, concatBytes, type Bytes } from '#lib/std/bytes.ts';
+import { isPaddedSize, paddedSize } from '#lib/std/padding.ts';
 import { envelopeAssociatedData, envelopeHeader, joinEnvelope, paddedBodySizeBytesMax, parseEnvelope, sealedOverheadSizeBytes, type EnvelopeFault } from './envelope.ts';
 import { bytesToId, type ConversationId } from './ids.ts';
 import { limits } from './limits.ts';

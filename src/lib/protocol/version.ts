@@ -16,7 +16,7 @@ export interface VersionLine {
 export const versionHistory: readonly [VersionLine, ...VersionLine[]] = [
   {
     version: 1,
-    shapesSha256: '',
+    shapesSha256: 'f1160352e4eb1d1d3a75af53ceabd8f139277a9741e802090c663892bf15a867',
     says: 'The first: conversations as gapless logs over one socket, accounts, groups and the vault over HTTP.',
   },
 ];
