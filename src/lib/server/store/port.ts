@@ -96,6 +96,7 @@ export interface LogStore {
   readonly replaceSlot: (conversation: ConversationId, account: AccountId, device: DeviceId, from: number) => Promise<{ readonly slot: number; readonly nextCtr: number } | undefined>;
 
   /** Greatest markCtr per slot wins; answers whether this one did. */
+  /** The mark is kept under a time that grows strictly per conversation, so `marksSince` misses none. */
   readonly putMark: (conversation: ConversationId, mark: MarkRow) => Promise<boolean>;
   readonly marksSince: (conversation: ConversationId, rt: number) => Promise<readonly MarkRow[]>;
 
@@ -118,6 +119,8 @@ export interface LogStore {
   readonly groupLog: (conversation: ConversationId, from: number, count: number) => Promise<readonly GroupEntryRow[]>;
   readonly newestWrap: (conversation: ConversationId, account: AccountId) => Promise<{ readonly epoch: number; readonly height: number; readonly uekGen: number; readonly wrap: Bytes } | undefined>;
   readonly members: (conversation: ConversationId) => Promise<readonly MemberRow[]>;
+  /** Which of these accounts are in `max` conversations or more. */
+  readonly crowded: (accounts: readonly AccountId[], max: number) => Promise<readonly AccountId[]>;
   readonly conversationsOf: (account: AccountId) => Promise<{ readonly membershipVersion: number; readonly conversations: readonly { readonly conversation: ConversationId; readonly logHeight: number }[] }>;
 }
 
@@ -154,7 +157,8 @@ export interface DirectoryStore {
   }) => Promise<Result<void, 'handle-taken' | 'account-exists'>>;
   readonly accountByHandle: (handle: Handle) => Promise<AccountRow | undefined>;
   readonly accountById: (account: AccountId) => Promise<AccountRow | undefined>;
-  readonly setRegistrationRecord: (account: AccountId, record: string) => Promise<void>;
+  /** The new record and the vault whose password slot goes with it, together or not at all; `version` as in putVault. */
+  readonly changePassword: (account: AccountId, record: string, version: number, vault: Bytes) => Promise<Result<void, { readonly version: number }>>;
 
   /** Compare-and-set: entries take heights `height`, `height + 1` … and `height` must be the next one. */
   readonly appendAccountEntries: (account: AccountId, height: number, entries: readonly Bytes[], uekWraps: readonly UekWrapRow[], now: number) => Promise<Result<void, { readonly height: number }>>;
