@@ -382,7 +382,7 @@ export function createConversations(deps: ConversationsDeps): Conversations {
     const subs = [...byConversation.values()];
     for (const head of await store.heads(subs.map((sub) => sub.conversation))) {
       const sub = byConversation.get(head.conversation);
-      if (sub && sub.holds === 0) catchUp(sub, { ...head, logHeight: sub.logHeight });
+      if (sub) catchUp(sub, { ...head, logHeight: sub.logHeight });
     }
     const since = clock.now() - limits.activeMs;
     await inPool(subs.filter((sub) => withAllMarks || sub.activeAt >= since), followUpsAtOnce, async (sub) => {
