@@ -27,7 +27,10 @@ export const apiError = struct({
 });
 
 export const api = {
-  /** POST /api/account/start: OPAQUE registration, first half. */
+  /**
+   * POST /api/account/start: OPAQUE registration, first half. Also asked before PUT /api/password, so it answers for
+   * taken handles too; POST /api/account is the one to say `handle-taken`.
+   */
   registerStart: {
     request: struct({ handle: handleText, registrationRequest: opaqueText }),
     answer: struct({ registrationResponse: opaqueText, serverPublicKey: opaqueText }),
@@ -85,7 +88,7 @@ export const api = {
   /**
    * GET /api/accounts/<id>/log?from=<height> and GET /api/accounts/handle/<handle>: entries from that
    * height on (0 is genesis). POST /api/account/log appends to one's own; when an entry adds the
-   * caller's device, the session is bound to it.
+   * caller's device, the session is bound to it. `height` is the one the first of the entries takes.
    */
   accountLog: {
     answer: struct({ account: id<AccountId>(), handle: handleText, from: varuint(), entries: list(accountEntry, limits.accountLogEntriesMax) }),
