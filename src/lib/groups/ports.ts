@@ -13,6 +13,7 @@ import type { Clock } from '#lib/std/clock.ts';
 import type { Random } from '#lib/std/random.ts';
 import type { Result } from '#lib/std/result.ts';
 import type { Database } from '#lib/storage/database.ts';
+import type { Sealer } from '#lib/storage/seal.ts';
 
 /** Account logs as verified on this device; `identity` implements it. */
 export interface AccountDirectory {
@@ -86,10 +87,8 @@ export interface GroupsDeps {
   readonly accounts: AccountDirectory;
   /** The private half of one's own user encryption key of a generation; undefined while it is not here. */
   readonly uekPrivate: (gen: number) => Promise<{ readonly key: CryptoKey; readonly publicKey: Bytes } | undefined>;
-  /** Under the device storage key, with associated data. */
-  readonly seal: (plaintext: Bytes, associated: Bytes) => Promise<Bytes>;
-  /** Undefined when it is not what this device sealed. */
-  readonly unseal: (sealed: Bytes, associated: Bytes) => Promise<Bytes | undefined>;
+  /** Seals epoch secrets under the device storage key. */
+  readonly sealer: Sealer;
   readonly transport: GroupTransport;
   /**
    * The newest ctr seen of an account per (device, slot) here, for cutting what it may not add later.
