@@ -56,6 +56,7 @@ export interface OpenedEntry extends EntryId {
   readonly accountHeight: number;
   /** When the membership in force at `logHeight` began, by the server's clock: nobody writes before it. */
   readonly joinRt: number;
+  /** A view of the plaintext: copy it to keep it. */
   readonly prev: Bytes;
   readonly chain: Bytes;
   readonly event: Event;

@@ -7,8 +7,10 @@
 import { label, u32, u64 } from '#lib/crypto/encoding.ts';
 import { sha256, unpad } from '#lib/crypto/primitives.ts';
 import { innerHeaderSizeBytes, innerSignatureSizeBytes } from '#lib/protocol/envelope.ts';
-import { bytesToId, idToBytes, type AccountId, type ConversationId, type DeviceId, type EntryId } from '#lib/protocol/ids.ts';
-import { concatBytes, type Bytes } from '#lib/std/bytes.ts';
+import { bytesToId, idToBytes, type AccountId, type AnyId, type ConversationId, type DeviceId, type EntryId } from '#lib/protocol/ids.ts';
+import { concatBytes, equalBytes, type Bytes } from '#lib/std/bytes.ts';
+import { decodeEvent } from './event-codec.ts';
+import type { Event } from './event.ts';
 
 export interface InnerHeader extends EntryId {
   readonly conversation: ConversationId;
@@ -22,11 +24,14 @@ export interface InnerHeader extends EntryId {
   readonly accountHeight: number;
 }
 
-export interface Inner {
-  readonly header: InnerHeader;
+/** Its byte strings are views of the plaintext: copy what is kept. */
+export interface Inner extends InnerHeader {
   readonly chain: Bytes;
   readonly signature: Bytes;
-  readonly body: Bytes;
+  /** The body is the one the header names. */
+  readonly bodyFits: boolean;
+  /** Undefined when the body is no event we know. */
+  readonly event: Event | undefined;
 }
 
 const chainLabel = label('app/entry-chain/v1');
@@ -45,28 +50,52 @@ export function chainHash(headerBytes: Uint8Array): Bytes {
 }
 
 /** Undefined when there is no room for header, signature and body, or the padding is not ours. */
-export function parseInner(plaintext: Bytes): Inner | undefined {
+export function parseInner(plaintext: Bytes, readId: IdReader = plainIdReader): Inner | undefined {
   const bodyFrom = innerHeaderSizeBytes + innerSignatureSizeBytes;
   const body = plaintext.length > bodyFrom ? unpad(plaintext.subarray(bodyFrom)) : undefined;
   if (!body) return undefined;
   const view = new DataView(plaintext.buffer, plaintext.byteOffset);
-  const header: InnerHeader = {
-    conversation: bytesToId(plaintext.subarray(0, 16)),
-    account: bytesToId(plaintext.subarray(16, 32)),
-    device: bytesToId(plaintext.subarray(32, 48)),
+  const bodyHash = plaintext.subarray(132, 164);
+  const bodyFits = equalBytes(sha256(body), bodyHash);
+  const event = bodyFits ? decodeEvent(body) : undefined;
+  return {
+    conversation: readId(plaintext, 0) as ConversationId,
+    account: readId(plaintext, 16) as AccountId,
+    device: readId(plaintext, 32) as DeviceId,
     slot: view.getUint32(48),
     ctr: view.getUint32(52) * 2 ** 32 + view.getUint32(56),
-    prev: plaintext.slice(60, 92),
+    prev: plaintext.subarray(60, 92),
     epoch: view.getUint32(92),
     logHeight: view.getUint32(96),
     logHead: plaintext.subarray(100, 132),
-    bodyHash: plaintext.subarray(132, 164),
+    bodyHash,
     accountHeight: view.getUint32(164),
-  };
-  return {
-    header,
     chain: chainHash(plaintext.subarray(0, innerHeaderSizeBytes)),
     signature: plaintext.subarray(innerHeaderSizeBytes, bodyFrom),
-    body,
+    bodyFits,
+    event: event?.ok ? event.value : undefined,
+  };
+}
+
+export type IdReader = (bytes: Uint8Array, from: number) => AnyId;
+
+function plainIdReader(bytes: Uint8Array, from: number): AnyId {
+  return bytesToId(bytes.subarray(from, from + 16));
+}
+
+/** Few devices write many entries: their ids become text once. For one call, so it needs no bound. */
+export function createIdReader(): IdReader {
+  const known = new Map<number, { readonly bytes: Bytes; readonly id: AnyId }>();
+  return (bytes, from) => {
+    const start = bytes[from]! | (bytes[from + 1]! << 8) | (bytes[from + 2]! << 16) | (bytes[from + 3]! << 24);
+    const hit = known.get(start);
+    if (hit) {
+      let i = 0;
+      while (i < 16 && hit.bytes[i] === bytes[from + i]) i++;
+      if (i === 16) return hit.id;
+    }
+    const id = plainIdReader(bytes, from);
+    known.set(start, { bytes: bytes.slice(from, from + 16) as Bytes, id });
+    return id;
   };
 }

@@ -14,11 +14,11 @@ import type { AccountId, EntryId } from '#lib/protocol/ids.ts';
 import { entryKey } from '#lib/protocol/ids.ts';
 import type { Row } from '#lib/protocol/row.ts';
 import { assert } from '#lib/std/assert.ts';
-import { equalBytes, type Bytes } from '#lib/std/bytes.ts';
+import { copyBytes, equalBytes, type Bytes } from '#lib/std/bytes.ts';
 import { chainUnknown, type EntryFault, type EntryProblem, type Need, type OpenContext, type OpenedEntry, type SlotChain } from './entry.ts';
-import type { Event, EventKind } from './event.ts';
-import type { Inner } from './inner.ts';
-import { judge, linkFault, openedEntry, parseRow, purgeFits, readEvent, speaksFor, unseal, verifySignature } from './open.ts';
+import type { EventKind } from './event.ts';
+import { createIdReader, type Inner } from './inner.ts';
+import { judge, linkFault, openedEntry, parseRow, purgeFits, readInner, speaksFor, unsealBytes, verifySignature } from './open.ts';
 
 /** A row with what opening it gave: the fields of `StoredRow`. */
 export interface CheckedRow extends Row {
@@ -59,13 +59,12 @@ const parallelMax = 256;
 
 interface Draft {
   readonly row: Row;
-  readonly inner: Inner | undefined;
+  /** Undefined for a row that is purged or did not open. */
+  inner: Inner | undefined;
   readonly purge: EntryId | undefined;
-  /** Found before the signature. */
   problem: EntryProblem | undefined;
   /** Its own signature or a newer one of its run holds. */
   authentic: boolean;
-  event: Event | undefined;
 }
 
 /** `rows` ascend in seq. */
@@ -92,28 +91,31 @@ export async function openMany(rows: readonly Row[], context: OpenManyContext): 
 }
 
 async function unsealAll(rows: readonly Row[], context: OpenManyContext): Promise<readonly Draft[]> {
-  const keys = new Map<number, Promise<CryptoKey | undefined>>();
-  const keyOf = (epoch: number) => {
-    let key = keys.get(epoch);
-    if (!key) keys.set(epoch, key = Promise.resolve(context.contentKey(epoch)));
-    return key;
-  };
+  const keys = new Map<number, CryptoKey | undefined>();
+  const readId = createIdReader();
   const drafts: Draft[] = [];
-  const unsealOne = async (row: Row): Promise<Draft> => {
-    const draft: Draft = { row, inner: undefined, purge: undefined, problem: undefined, authentic: false, event: undefined };
-    if (!row.envelope) return draft;
-    const parsed = parseRow(row);
-    if (!parsed.ok) return { ...draft, problem: { type: 'bad', fault: parsed.error } };
-    const { epoch, purge } = parsed.value;
-    const key = await keyOf(epoch);
-    if (!key) return { ...draft, problem: { type: 'pending', needs: { type: 'epoch', epoch } } };
-    const unsealed = await unseal(parsed.value, row, context.conversation, key);
-    if (!unsealed.ok) return { ...draft, problem: { type: 'bad', fault: unsealed.error } };
-    return { ...draft, inner: unsealed.value, purge, problem: judge(row, epoch, unsealed.value, context) };
-  };
-  await inChunks(rows, async (row, index) => {
-    drafts[index] = await unsealOne(row);
-  });
+  for (let from = 0; from < rows.length; from += parallelMax) {
+    const chunk = rows.slice(from, from + parallelMax).map((row) => ({ row, envelope: row.envelope && parseRow(row) }));
+    for (const { envelope } of chunk) {
+      if (envelope?.ok && !keys.has(envelope.value.epoch)) keys.set(envelope.value.epoch, await context.contentKey(envelope.value.epoch));
+    }
+    const plaintexts = await Promise.all(chunk.map(({ row, envelope }) => {
+      const key = envelope?.ok ? keys.get(envelope.value.epoch) : undefined;
+      return envelope?.ok && key ? unsealBytes(envelope.value, row, context.conversation, key) : undefined;
+    }));
+    for (const [i, { row, envelope }] of chunk.entries()) {
+      const draft: Draft = { row, inner: undefined, purge: envelope?.ok ? envelope.value.purge : undefined, problem: undefined, authentic: false };
+      drafts.push(draft);
+      if (!envelope) continue;
+      if (!envelope.ok) draft.problem = { type: 'bad', fault: envelope.error };
+      else if (!keys.get(envelope.value.epoch)) draft.problem = { type: 'pending', needs: { type: 'epoch', epoch: envelope.value.epoch } };
+      else {
+        const inner = readInner(plaintexts[i], readId);
+        if (inner.ok) draft.inner = inner.value;
+        draft.problem = inner.ok ? judge(row, envelope.value.epoch, inner.value, context) : { type: 'bad', fault: inner.error };
+      }
+    }
+  }
   return drafts;
 }
 
@@ -151,7 +153,7 @@ function findRuns(chain: readonly Draft[], held: SlotChain | undefined): readonl
 }
 
 function continues(draft: Draft, inner: Inner, before: Draft, innerBefore: Inner): boolean {
-  return draft.row.ctr === before.row.ctr + 1 && speaksFor(innerBefore.header, inner) && equalBytes(inner.header.prev, innerBefore.chain);
+  return draft.row.ctr === before.row.ctr + 1 && speaksFor(innerBefore, inner) && equalBytes(inner.prev, innerBefore.chain);
 }
 
 function isVouched({ row, inner }: Draft, held: SlotChain): boolean {
@@ -168,7 +170,6 @@ async function authenticate({ drafts, vouched }: Run, context: OpenContext): Pro
     holds ||= await verifySignature(draft.inner!, context);
     draft.authentic = holds;
     if (!holds) draft.problem = { type: 'bad', fault: 'wrong-signature' };
-    else draft.event = readEvent(draft.inner!);
   }
 }
 
@@ -177,7 +178,8 @@ async function chainsOfRemoved(drafts: readonly Draft[], context: OpenContext): 
   const here = new Map<number, Bytes>();
   for (const { row, inner, problem } of drafts) if (inner && problem?.type !== 'bad') here.set(entryKey(row), inner.chain);
   const removed = new Map<number, Bytes>();
-  await inChunks(drafts.filter((draft) => draft.event?.kind === 'delete'), async ({ event }) => {
+  await inChunks(drafts.filter(({ authentic, inner }) => authentic && inner?.event?.kind === 'delete'), async ({ inner }) => {
+    const event = inner?.event;
     if (event?.kind !== 'delete') return;
     const chain = here.get(entryKey(event.target)) ?? await context.entryChain?.(event.target);
     if (chain) removed.set(entryKey(event.target), chain);
@@ -203,10 +205,10 @@ function settle(chain: readonly Draft[], held: SlotChain | undefined, { context,
     if (!draft.problem && draft.authentic && inner) {
       if (bound && !speaksFor(bound, inner)) refuse(draft, 'slot-stolen');
       else {
-        bound ??= inner.header;
+        bound ??= inner;
         const fault = linkFault(row, inner, mode === 'again' && last && row.ctr > last.ctr + 1 ? undefined : last)
           ?? joinFault(row, inner, held, mode)
-          ?? (!draft.event ? 'event' : !purgeFits(draft.purge, draft.event, draft.event.kind === 'delete' ? removed.get(entryKey(draft.event.target)) : undefined) ? 'purge-mismatch' : undefined);
+          ?? eventFault(inner, draft.purge, removed);
         if (fault) draft.problem = { type: 'bad', fault };
       }
     }
@@ -215,6 +217,11 @@ function settle(chain: readonly Draft[], held: SlotChain | undefined, { context,
   }
   if (mode === 'older' && held && last && last.ctr < held.firstCtr - 1) alarms.push({ slot: held.slot, ctr: last.ctr + 1, fault: 'gap' });
   return bound && last ? movedChain(chain, { ...bound, slot: chain[0]!.row.slot }, held) : undefined;
+}
+
+function eventFault({ event }: Inner, purge: EntryId | undefined, removed: ReadonlyMap<number, Bytes>): EntryFault | undefined {
+  if (!event) return 'event';
+  return purgeFits(purge, event, event.kind === 'delete' ? removed.get(entryKey(event.target)) : undefined) ? undefined : 'purge-mismatch';
 }
 
 /** A slot-stealer's entry is authentic in itself and says nothing about this chain. */
@@ -236,7 +243,7 @@ function movedChain(chain: readonly Draft[], bound: { readonly slot: number; rea
   const top = chain[chain.length - 1]!;
   const bottom = chain[0]!;
   const chainOf = ({ authentic, inner }: Draft) => (authentic && inner ? inner.chain : chainUnknown);
-  const prevOf = ({ authentic, inner }: Draft) => (authentic && inner ? inner.header.prev : chainUnknown);
+  const prevOf = ({ authentic, inner }: Draft) => (authentic && inner ? copyBytes(inner.prev) : chainUnknown);
   const { slot, account, device } = bound;
   const topMoves = !held || top.row.ctr > held.ctr || (top.row.ctr === held.ctr && held.chain.length === 0);
   const bottomMoves = !held || bottom.row.ctr < held.firstCtr || (bottom.row.ctr === held.firstCtr && held.firstPrev.length === 0);
@@ -253,7 +260,7 @@ function movedChain(chain: readonly Draft[], bound: { readonly slot: number; rea
 function checkPurges(bySlot: ReadonlyMap<number, readonly Draft[]>, alarms: (EntryId & { fault: EntryFault })[]): void {
   const claimed = new Map<number, Bytes>();
   for (const chain of bySlot.values()) {
-    for (const { event, problem } of chain) if (!problem && event?.kind === 'delete') claimed.set(entryKey(event.target), event.targetChain);
+    for (const { inner, problem } of chain) if (!problem && inner?.event?.kind === 'delete') claimed.set(entryKey(inner.event.target), inner.event.targetChain);
   }
   if (claimed.size === 0) return;
   for (const chain of bySlot.values()) {
@@ -261,7 +268,7 @@ function checkPurges(bySlot: ReadonlyMap<number, readonly Draft[]>, alarms: (Ent
       const before = chain[i - 1];
       if (!authentic || !inner || !before || before.row.envelope || before.row.ctr !== row.ctr - 1) return;
       const claim = claimed.get(entryKey(before.row));
-      if (claim && !equalBytes(claim, inner.header.prev)) alarms.push({ slot: before.row.slot, ctr: before.row.ctr, fault: 'purge-mismatch' });
+      if (claim && !equalBytes(claim, inner.prev)) alarms.push({ slot: before.row.slot, ctr: before.row.ctr, fault: 'purge-mismatch' });
     });
   }
 }
@@ -271,15 +278,16 @@ function answer(drafts: readonly Draft[], context: OpenManyContext, { chains, al
   const entries: OpenedEntry[] = [];
   const needs = new Map<string, Need>();
   const bad: (EntryId & { fault: EntryFault })[] = [];
-  for (const { row, inner, problem, event } of drafts) {
+  for (const { row, inner, problem } of drafts) {
     if (problem?.type === 'bad') {
       rows.push({ ...row, check: 'bad', fault: problem.fault });
       bad.push({ slot: row.slot, ctr: row.ctr, fault: problem.fault });
     } else if (problem) {
       rows.push({ ...row, check: 'pending' });
       needs.set(JSON.stringify(problem.needs), problem.needs);
-    } else if (!inner || !event) rows.push({ ...row, check: 'ok', kind: 'purged' });
+    } else if (!inner?.event) rows.push({ ...row, check: 'ok', kind: 'purged' });
     else {
+      const { event } = inner;
       const entry = openedEntry(row, inner, event, context);
       entries.push(entry);
       rows.push({ ...row, check: 'ok', kind: event.kind, counts: (event.kind === 'message' || event.kind === 'poll') && entry.account !== context.me });

@@ -8,17 +8,16 @@
 import { deviceValidAt } from '#lib/chains/account-state.ts';
 import { isCut } from '#lib/chains/cuts.ts';
 import { roleAt, type GroupState } from '#lib/chains/group-state.ts';
-import { sha256, unsealAes, verify } from '#lib/crypto/primitives.ts';
+import { unsealAes, verify } from '#lib/crypto/primitives.ts';
 import { envelopeAssociatedData, parseEnvelope, type Envelope } from '#lib/protocol/envelope.ts';
 import type { AccountId, ConversationId, EntryId } from '#lib/protocol/ids.ts';
 import type { Row } from '#lib/protocol/row.ts';
 import { assert } from '#lib/std/assert.ts';
-import { concatBytes, equalBytes, type Bytes } from '#lib/std/bytes.ts';
+import { copyBytes, equalBytes, type Bytes } from '#lib/std/bytes.ts';
 import { err, ok, type Result } from '#lib/std/result.ts';
 import { chainStart, type EntryFault, type EntryProblem, type OpenContext, type OpenedEntry, type SlotChain } from './entry.ts';
-import { decodeEvent } from './event-codec.ts';
 import type { Event } from './event.ts';
-import { entrySignaturePurpose, parseInner, type Inner } from './inner.ts';
+import { entrySignaturePurpose, parseInner, type IdReader, type Inner } from './inner.ts';
 
 /** `row.envelope` must be there: a purged row has nothing to open. */
 export async function openEntry(row: Row, context: OpenContext): Promise<Result<OpenedEntry, EntryProblem>> {
@@ -26,7 +25,7 @@ export async function openEntry(row: Row, context: OpenContext): Promise<Result<
   if (!parsed.ok) return bad(parsed.error);
   const key = await context.contentKey(parsed.value.epoch);
   if (!key) return err({ type: 'pending', needs: { type: 'epoch', epoch: parsed.value.epoch } });
-  const unsealed = await unseal(parsed.value, row, context.conversation, key);
+  const unsealed = readInner(await unsealBytes(parsed.value, row, context.conversation, key));
   if (!unsealed.ok) return bad(unsealed.error);
   const inner = unsealed.value;
   const problem = judge(row, parsed.value.epoch, inner, context);
@@ -36,7 +35,7 @@ export async function openEntry(row: Row, context: OpenContext): Promise<Result<
   if (!await verifySignature(inner, context)) return bad('wrong-signature');
   const broken = linkFault(row, inner, before && { ctr: before.ctr, chain: before.chain });
   if (broken) return bad(broken);
-  const event = readEvent(inner);
+  const { event } = inner;
   if (!event) return bad('event');
   const removed = event.kind === 'delete' ? await context.entryChain?.(event.target) : undefined;
   if (!purgeFits(parsed.value.purge, event, removed)) return bad('purge-mismatch');
@@ -47,14 +46,14 @@ export async function openEntry(row: Row, context: OpenContext): Promise<Result<
 export async function readChain(conversation: ConversationId, row: Row, contentKey: CryptoKey): Promise<Bytes | undefined> {
   const parsed = row.envelope && parseEnvelope(row.envelope);
   if (!parsed?.ok) return undefined;
-  const unsealed = await unseal(parsed.value, row, conversation, contentKey);
+  const unsealed = readInner(await unsealBytes(parsed.value, row, conversation, contentKey));
   return unsealed.ok ? unsealed.value.chain : undefined;
 }
 
 /** The chain after a verified entry: what the next one of this device links to. */
 export function advanceChain(before: SlotChain | undefined, entry: OpenedEntry): SlotChain {
   const { slot, ctr, account, device, chain, prev } = entry;
-  return { slot, account, device, ctr, chain, firstCtr: before?.firstCtr ?? ctr, firstPrev: before?.firstPrev ?? prev };
+  return { slot, account, device, ctr, chain, firstCtr: before?.firstCtr ?? ctr, firstPrev: before?.firstPrev ?? copyBytes(prev) };
 }
 
 // From here on: the steps, shared with openMany.
@@ -65,61 +64,59 @@ export function parseRow(row: Row): Result<Envelope, EntryFault> {
   return parsed.ok ? parsed : err('envelope');
 }
 
-export async function unseal(envelope: Envelope, { slot, ctr }: EntryId, conversation: ConversationId, key: CryptoKey): Promise<Result<Inner, 'tampered' | 'inner'>> {
-  const associated = envelopeAssociatedData({ conversation, slot, ctr, headerBytes: envelope.headerBytes });
-  const plaintext = await unsealAes(key, concatBytes(envelope.nonce, envelope.ciphertext), associated);
+/** The plaintext, or undefined when it is not what this key sealed for this place. */
+export function unsealBytes({ headerBytes }: Envelope, { slot, ctr, envelope }: Row, conversation: ConversationId, key: CryptoKey): Promise<Bytes | undefined> {
+  const associated = envelopeAssociatedData({ conversation, slot, ctr, headerBytes });
+  return unsealAes(key, envelope!.subarray(headerBytes.length), associated); // nonce, ciphertext and tag stand there as sealed
+}
+
+export function readInner(plaintext: Bytes | undefined, readId?: IdReader): Result<Inner, 'tampered' | 'inner'> {
   if (!plaintext) return err('tampered');
-  const inner = parseInner(plaintext);
+  const inner = parseInner(plaintext, readId);
   return inner ? ok(inner) : err('inner');
 }
 
 /** Everything that can be judged before the signature and without the device's other entries. */
 export function judge(row: EntryId, outerEpoch: number, inner: Inner, context: OpenContext): EntryProblem | undefined {
-  const { header } = inner;
   const { group } = context;
-  if (header.conversation !== context.conversation) return badProblem('wrong-conversation');
-  if (header.slot !== row.slot || header.ctr !== row.ctr) return badProblem('wrong-place');
-  if (header.epoch !== outerEpoch) return badProblem('wrong-epoch');
-  if (!group || header.logHeight > group.height) {
-    return group && context.settled ? badProblem('fork') : { type: 'pending', needs: { type: 'group', height: header.logHeight } };
+  if (inner.conversation !== context.conversation) return badProblem('wrong-conversation');
+  if (inner.slot !== row.slot || inner.ctr !== row.ctr) return badProblem('wrong-place');
+  if (inner.epoch !== outerEpoch) return badProblem('wrong-epoch');
+  if (!group || inner.logHeight > group.height) {
+    return group && context.settled ? badProblem('fork') : { type: 'pending', needs: { type: 'group', height: inner.logHeight } };
   }
-  const head = group.heads[header.logHeight - 1];
-  if (!head || !equalBytes(head, header.logHead)) return badProblem('fork');
-  if (epochAt(group, header.logHeight) !== header.epoch) return badProblem('wrong-epoch');
-  if (!equalBytes(sha256(inner.body), header.bodyHash)) return badProblem('wrong-body');
-  const account = context.account(header.account);
-  if (!account || header.accountHeight > account.height) {
+  const head = group.heads[inner.logHeight - 1];
+  if (!head || !equalBytes(head, inner.logHead)) return badProblem('fork');
+  if (epochAt(group, inner.logHeight) !== inner.epoch) return badProblem('wrong-epoch');
+  if (!inner.bodyFits) return badProblem('wrong-body');
+  const account = context.account(inner.account);
+  if (!account || inner.accountHeight > account.height) {
     if (account && context.settled) return badProblem('device-invalid');
-    return { type: 'pending', needs: { type: 'account', account: header.account, height: header.accountHeight } };
+    return { type: 'pending', needs: { type: 'account', account: inner.account, height: inner.accountHeight } };
   }
-  if (!deviceValidAt(account, header.device, header.accountHeight)) return badProblem('device-invalid');
-  if (roleAt(group, header.account, header.logHeight) === undefined) return badProblem('not-member');
-  if (isCut(group, header)) return badProblem('beyond-cut');
+  if (!deviceValidAt(account, inner.device, inner.accountHeight)) return badProblem('device-invalid');
+  if (roleAt(group, inner.account, inner.logHeight) === undefined) return badProblem('not-member');
+  if (isCut(group, inner)) return badProblem('beyond-cut');
   return undefined;
 }
 
 /** The device is known and valid: `judge` has said so. */
 export function verifySignature(inner: Inner, context: OpenContext): Promise<boolean> {
-  const device = context.account(inner.header.account)?.devices.get(inner.header.device);
+  const device = context.account(inner.account)?.devices.get(inner.device);
   assert(device, 'a signature is checked once its device is known');
   return verify(device.signPublicKey, entrySignaturePurpose, inner.chain, inner.signature);
 }
 
-export function speaksFor(bound: { readonly account: AccountId; readonly device: string }, { header }: Inner): boolean {
-  return bound.account === header.account && bound.device === header.device;
+export function speaksFor(bound: { readonly account: AccountId; readonly device: string }, inner: Inner): boolean {
+  return bound.account === inner.account && bound.device === inner.device;
 }
 
 /** Whether an authentic entry continues what is held. A hash of no bytes says nothing. */
-export function linkFault({ ctr }: EntryId, { header }: Inner, last: { readonly ctr: number; readonly chain: Bytes } | undefined): 'replay' | 'gap' | 'equivocation' | undefined {
+export function linkFault({ ctr }: EntryId, inner: Inner, last: { readonly ctr: number; readonly chain: Bytes } | undefined): 'replay' | 'gap' | 'equivocation' | undefined {
   if (last && ctr <= last.ctr) return 'replay';
   if (last && ctr > last.ctr + 1) return 'gap';
-  if (ctr === 0) return equalBytes(header.prev, chainStart) ? undefined : 'equivocation';
-  return last && last.chain.length > 0 && !equalBytes(header.prev, last.chain) ? 'equivocation' : undefined;
-}
-
-export function readEvent(inner: Inner): Event | undefined {
-  const event = decodeEvent(inner.body);
-  return event.ok ? event.value : undefined;
+  if (ctr === 0) return equalBytes(inner.prev, chainStart) ? undefined : 'equivocation';
+  return last && last.chain.length > 0 && !equalBytes(inner.prev, last.chain) ? 'equivocation' : undefined;
 }
 
 /** The server removes what the clear header names; it must be what the signed event deletes. */
@@ -130,7 +127,7 @@ export function purgeFits(purge: EntryId | undefined, event: Event, removed: Byt
 }
 
 export function openedEntry(row: Row, inner: Inner, event: Event, { group, groupRt }: OpenContext): OpenedEntry {
-  const { account, device, epoch, logHeight, accountHeight, prev } = inner.header;
+  const { account, device, epoch, logHeight, accountHeight, prev } = inner;
   assert(group, 'an entry is opened against a group log');
   const joined = joinedHeightAt(group, account, logHeight);
   const joinRt = joined === undefined ? 0 : groupRt(joined) ?? 0;

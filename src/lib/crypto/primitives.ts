@@ -63,7 +63,7 @@ export async function unsealAes(key: CryptoKey, sealed: Uint8Array, associated: 
   if (sealed.length < nonceSizeBytes + tagSizeBytes) return undefined;
   try {
     const plaintext = await crypto.subtle.decrypt(
-      { name: 'AES-GCM', iv: sealed.slice(0, nonceSizeBytes), additionalData: associated as Bytes }, key, sealed.slice(nonceSizeBytes));
+      { name: 'AES-GCM', iv: sealed.subarray(0, nonceSizeBytes) as Bytes, additionalData: associated as Bytes }, key, sealed.subarray(nonceSizeBytes) as Bytes);
     return new Uint8Array(plaintext);
   } catch {
     return undefined; // WebCrypto says only OperationError for a wrong tag; the caller has the typed reason
