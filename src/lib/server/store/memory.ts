@@ -223,6 +223,11 @@ export function createMemoryStore(random: Pick<Random, 'bytes'>): MemoryStore {
     groupLog: (id, from, count) => state.conversations.get(id)?.log.slice(Math.max(0, from - 1), Math.max(0, from - 1) + count) ?? [],
     newestWrap: (id, account) => state.conversations.get(id)?.wraps.get(account),
     members: (id) => [...(state.conversations.get(id)?.members ?? [])].map(([account, role]) => ({ account, role })).sort((a, b) => (a.account < b.account ? -1 : 1)),
+    roleOf: (id, account) => state.conversations.get(id)?.members.get(account),
+    membershipVersions: (accounts) => accounts.flatMap((account) => {
+      const membershipVersion = state.membership.get(account);
+      return membershipVersion === undefined ? [] : [{ account, membershipVersion }];
+    }),
     crowded: (accounts, max) => accounts.filter((account) => (state.conversationsOf.get(account)?.size ?? 0) >= max),
     conversationsOf(account) {
       const mine = state.conversationsOf.get(account) ?? [];

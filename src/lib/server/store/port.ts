@@ -119,6 +119,8 @@ export interface LogStore {
   readonly groupLog: (conversation: ConversationId, from: number, count: number) => Promise<readonly GroupEntryRow[]>;
   readonly newestWrap: (conversation: ConversationId, account: AccountId) => Promise<{ readonly epoch: number; readonly height: number; readonly uekGen: number; readonly wrap: Bytes } | undefined>;
   readonly members: (conversation: ConversationId) => Promise<readonly MemberRow[]>;
+  readonly roleOf: (conversation: ConversationId, account: AccountId) => Promise<Role | undefined>;
+  readonly membershipVersions: (accounts: readonly AccountId[]) => Promise<readonly { readonly account: AccountId; readonly membershipVersion: number }[]>;
   /** Which of these accounts are in `max` conversations or more. */
   readonly crowded: (accounts: readonly AccountId[], max: number) => Promise<readonly AccountId[]>;
   readonly conversationsOf: (account: AccountId) => Promise<{ readonly membershipVersion: number; readonly conversations: readonly { readonly conversation: ConversationId; readonly logHeight: number }[] }>;

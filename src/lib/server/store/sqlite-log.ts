@@ -225,6 +225,14 @@ export function sqliteLog(db: DatabaseSync, random: Pick<Random, 'bytes'>): Pick
       return here ? (sql.members.all(here.cid) as { account: AccountId; role: Role }[]).map((member) => ({ ...member })) : [];
     },
 
+    roleOf(id, account) {
+      const here = conversation(id);
+      return here && roleOf(here.cid, account);
+    },
+
+    membershipVersions: (accounts) =>
+      (sql.membershipVersions.all(JSON.stringify(accounts)) as { account: AccountId; membershipVersion: number }[]).map((row) => ({ ...row })),
+
     crowded: (accounts, max) => (sql.crowded.all(JSON.stringify(accounts), max) as { account: AccountId }[]).map(({ account }) => account),
 
     conversationsOf(account) {
@@ -305,6 +313,7 @@ function statements(db: DatabaseSync) {
     deleteMember: db.prepare('DELETE FROM member WHERE account = ? AND cid = ?'),
     bumpMembership: db.prepare('INSERT INTO membership(account, version) VALUES(?, 1) ON CONFLICT(account) DO UPDATE SET version = version + 1'),
     membership: db.prepare('SELECT version FROM membership WHERE account = ?'),
+    membershipVersions: db.prepare('SELECT m.account AS account, m.version AS membershipVersion FROM json_each(?) v JOIN membership m ON m.account = v.value'),
     crowded: db.prepare('SELECT v.value AS account FROM json_each(?) v WHERE (SELECT count(*) FROM member m WHERE m.account = v.value) >= ?'),
     conversationsOf: db.prepare('SELECT c.id AS conversation, c.log_height AS logHeight FROM member m JOIN conversation c ON c.cid = m.cid WHERE m.account = ? ORDER BY c.cid'),
     putWrap: db.prepare(`INSERT INTO epoch_wrap(cid, account, epoch, height, uek_gen, wrap) VALUES(?, ?, ?, ?, ?, ?)

@@ -346,6 +346,10 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(log).toEqual([{ height: 1, entry: textToBytes('entry 1'), rt: 500 }, { height: 2, entry: textToBytes('entry 2'), rt: 3_000 }]);
     expect((await store.groupLog(chat, 2, 10)).map((row) => row.height)).toEqual([2]);
     expect((await store.groupLog(chat, 1, 1)).map((row) => row.height)).toEqual([1]);
+    expect(await store.roleOf(chat, carol)).toBe('admin');
+    expect(await store.roleOf(chat, bob)).toBeUndefined();
+    expect(await store.roleOf(conversationOf(9), carol)).toBeUndefined();
+    expect(await store.membershipVersions([alice, accountOf(50), bob])).toEqual([{ account: alice, membershipVersion: 1 }, { account: bob, membershipVersion: 2 }]);
     expect(await store.crowded([alice, bob, carol], 1)).toEqual([alice, carol]);
     expect(await store.crowded([alice, bob, carol], 2)).toEqual([]);
   });

@@ -9,7 +9,7 @@ export type StoreCall = keyof SyncStore;
 
 /** Calls that change nothing; they wait for no commit. */
 export const storeReads: ReadonlySet<StoreCall> = new Set<StoreCall>([
-  'lineage', 'rowsAfter', 'rowsBefore', 'segment', 'purgedIn', 'heads', 'marksSince', 'groupLog', 'newestWrap', 'members', 'crowded', 'conversationsOf',
+  'lineage', 'rowsAfter', 'rowsBefore', 'segment', 'purgedIn', 'heads', 'marksSince', 'groupLog', 'newestWrap', 'members', 'roleOf', 'membershipVersions', 'crowded', 'conversationsOf',
   'accountByHandle', 'accountById', 'accountLog', 'uekWraps', 'vault', 'profile', 'companions', 'session', 'sessionsOf',
 ]);
 
