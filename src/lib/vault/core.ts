@@ -14,7 +14,6 @@ import { limits } from '#lib/protocol/limits.ts';
 import type { Database } from '#lib/storage/database.ts';
 import { StorageError } from '#lib/storage/database.ts';
 import type { Sealer } from '#lib/storage/seal.ts';
-import { assert } from '#lib/std/assert.ts';
 import { bytesToBase64url, bytesToHex, type Bytes } from '#lib/std/bytes.ts';
 import { err, ok, type Result } from '#lib/std/result.ts';
 import { changeId, type CoreService } from './core-service.ts';
@@ -59,8 +58,8 @@ export interface VaultCoreDeps {
   readonly failed: (error: unknown) => void;
 }
 
-/** What one change may weigh, so that it fits an envelope beside its overhead. */
-const changeWritesMax = 16;
+/** Small writes share a change up to this, so that every change fits an envelope; a picture is a change of its own. */
+const changeSizeBytesMax = 4 * 1024;
 /** More than a year of devices that were offline; `receive` merges before it takes more. */
 const inboxMax = 20_000;
 /** Own changes come back with the conversation; this many are recognised without loading Automerge. */
@@ -220,12 +219,9 @@ function coreKey(part: CorePart): string {
   return `vault/${part}`;
 }
 
-/** Small writes share a change; each picture and each full group starts its own. */
 function groupWrites(pending: readonly (readonly RegisterWrite[])[], writes: readonly RegisterWrite[]): readonly (readonly RegisterWrite[])[] {
-  assert(writes.length <= changeWritesMax, 'one wish is few writes');
-  const last = pending.at(-1);
-  const fits = last !== undefined && last.length + writes.length <= changeWritesMax && ![...last, ...writes].some(({ to }) => to.type === 'bytes');
-  return fits ? [...pending.slice(0, -1), [...last, ...writes]] : [...pending, writes];
+  const together = [...(pending.at(-1) ?? []), ...writes];
+  return pending.length > 0 && encodeWrites(together).length <= changeSizeBytesMax ? [...pending.slice(0, -1), together] : [...pending, writes];
 }
 
 /** What this device sealed itself decodes, or the disk lies. */
