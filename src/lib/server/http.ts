@@ -11,7 +11,7 @@ import { ok, type Result } from '#lib/std/result.ts';
 import { fault, type ApiFault } from './fault.ts';
 import type { CookieHeader, SignedIn } from './identity/identity.ts';
 import type { GodwitServer } from './open.ts';
-import { addressOf } from './origin.ts';
+import { addressOf, isOwnOrigin } from './origin.ts';
 
 /** What an endpoint needs of Kit's event. */
 export interface EndpointEvent {
@@ -39,6 +39,25 @@ type Answer = Promise<Result<Response, ApiFault>>;
 export const contentType = 'application/octet-stream';
 /** The longest body any endpoint takes: a group entry of 256 KiB with 5,000 wraps. */
 export const requestSizeBytesMax = 2 * 1024 * 1024;
+
+/**
+ * Finds out who asks and lets the request go on, unless it would change something and comes from
+ * somebody else's page. A session that was extended travels back in its cookie.
+ */
+export async function admit(server: GodwitServer, request: Request, goOn: (by: SignedIn | undefined) => Response | Promise<Response>): Promise<Response> {
+  const changes = request.method !== 'GET' && request.method !== 'HEAD';
+  if (changes && !isOwnOrigin(request.headers, server.config.origin)) return failed(fault('wrong-origin').error);
+  let found: Awaited<ReturnType<GodwitServer['identity']['whoIs']>>;
+  try {
+    found = await server.identity.whoIs(request.headers.get('cookie'));
+  } catch (error) {
+    server.log.error({ err: error }, 'a session could not be read; the client is told to wait');
+    return failed(fault('internal').error);
+  }
+  const response = await goOn(found.by);
+  if (found.cookie && !response.headers.has('set-cookie')) response.headers.append('set-cookie', found.cookie);
+  return response;
+}
 
 /** For everybody. */
 export function endpoint(run: (ask: Ask) => Answer): (event: EndpointEvent) => Promise<Response> {

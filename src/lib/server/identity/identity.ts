@@ -33,6 +33,8 @@ export interface Identity {
 
   /** A new session; one the browser had before ends. */
   readonly signIn: (account: AccountId, device: DeviceId | undefined, before: SignedIn | undefined) => Promise<CookieHeader>;
+  /** The same sign-in under a new id, after what it rests on has changed. */
+  readonly renew: (by: SignedIn) => Promise<CookieHeader>;
   /** Who the request's cookie names, and a cookie to set when the session was extended or is no more. */
   readonly whoIs: (cookieHeader: string | null) => Promise<{ readonly by: SignedIn | undefined; readonly cookie: CookieHeader | undefined }>;
   /** For an entry of the account log that added the caller's device. */
@@ -78,6 +80,12 @@ export function createIdentity({ store, bus, clock, limits, passwords, sessions,
     return sha256(textToBytes(challengeLabel), textToBytes(by.sessionHash));
   }
 
+  async function signIn(account: AccountId, device: DeviceId | undefined, before: SignedIn | undefined): Promise<CookieHeader> {
+    const cookie = await sessions.create(account, device);
+    if (before) await sessions.end(before.sessionHash);
+    return cookie;
+  }
+
   return {
     async registerStart({ handle: text, registrationRequest, address }) {
       const handle = parseHandle(text);
@@ -115,11 +123,8 @@ export function createIdentity({ store, bus, clock, limits, passwords, sessions,
       return isRight && row ? ok({ account: row.account }) : fault('wrong-credentials');
     },
 
-    async signIn(account, device, before) {
-      const cookie = await sessions.create(account, device);
-      if (before) await sessions.end(before.sessionHash);
-      return cookie;
-    },
+    signIn,
+    renew: (by) => signIn(by.account, by.device, by),
     whoIs: sessions.find,
     bindDevice: (by, device) => sessions.bind(by.sessionHash, device),
     bindChallenge,
