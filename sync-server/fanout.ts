@@ -9,7 +9,7 @@
 import { encode } from '#lib/protocol/codec.ts';
 import { rowsCodec } from '#lib/protocol/frame.ts';
 import { limits } from '#lib/protocol/limits.ts';
-import { membersPerUserChannelMax } from '#lib/server/fanout.ts';
+import { channelsFor, membersPerUserChannelMax } from '#lib/server/fanout.ts';
 import type { AccountId, ConversationId } from '#lib/protocol/ids.ts';
 import type { Row } from '#lib/protocol/row.ts';
 import type { Bus, BusChannel, BusMessage } from '#lib/server/bus/port.ts';
@@ -111,12 +111,11 @@ export function createFanout({ store, bus, defer, rosterMoved = () => {} }: Fano
 
 function rosterOf(conversation: ConversationId, accounts: readonly AccountId[]): Roster {
   const members = new Set(accounts);
-  const large = members.size > membersPerUserChannelMax;
   return {
     has: (account) => members.has(account),
     count: members.size,
-    large,
+    large: members.size > membersPerUserChannelMax,
     intimate: members.size <= limits.membersFanOutMax,
-    channels: large ? [`c:${conversation}`] : accounts.map((account): BusChannel => `u:${account}`),
+    channels: channelsFor(conversation, accounts),
   };
 }

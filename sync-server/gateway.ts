@@ -8,6 +8,7 @@
 import { WebSocket, WebSocketServer } from 'ws';
 import { closeCodes, type CloseName } from '#lib/protocol/codes.ts';
 import { limits as wireLimits } from '#lib/protocol/limits.ts';
+import { addressOf } from '#lib/server/origin.ts';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -87,7 +88,7 @@ export function createGateway({ node, origin, limits: given }: GatewayDeps): Gat
 
   function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy()); // a peer that resets while it is admitted
-    const address = addressOf(request, origin !== undefined);
+    const address = addressOf({ get: (name) => String(request.headers[name] ?? '') || null }, request.socket.remoteAddress ?? '', origin !== undefined);
     if (isDraining) return refuse(socket, '503 Service Unavailable');
     if (!isSameOrigin(request, origin)) return refuse(socket, '403 Forbidden');
     if (peers.size >= limits.connectionsMax) return refuse(socket, '503 Service Unavailable');
@@ -216,16 +217,4 @@ function isSameOrigin({ headers }: IncomingMessage, origin: string | undefined):
   if (headers.origin === undefined) return true;
   if (origin !== undefined) return headers.origin === origin;
   return headers.origin === `http://${headers.host}` || headers.origin === `https://${headers.host}`;
-}
-
-/** Who is counted: the last hop's word behind a proxy, else the peer; an IPv6 customer holds a whole /64. */
-export function addressOf({ headers, socket }: IncomingMessage, isBehindProxy: boolean): string {
-  const forwarded = isBehindProxy ? String(headers['x-forwarded-for'] ?? '').split(',').at(-1)!.trim() : '';
-  const address = (forwarded || socket.remoteAddress || '').replace(/^::ffff:/, '');
-  if (!address.includes(':')) return address;
-  const [left = '', right] = address.split('::');
-  const groups = left.split(':').filter(Boolean);
-  const after = right === undefined ? [] : right.split(':').filter(Boolean);
-  const middle = right === undefined ? [] : Array<string>(Math.max(0, 8 - groups.length - after.length)).fill('0');
-  return [...groups, ...middle, ...after].slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16)).join(':');
 }
