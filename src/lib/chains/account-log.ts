@@ -14,7 +14,7 @@ import { lp, u16, u32, u8 } from '#lib/crypto/encoding.ts';
 import { sha256, signatureSizeBytes, verify } from '#lib/crypto/primitives.ts';
 import { bytesToId, idSizeBytes, idToBytes, type AccountId, type DeviceId } from '#lib/protocol/ids.ts';
 import { limits } from '#lib/protocol/limits.ts';
-import { concatBytes, equalBytes, textToBytes, type Bytes } from '#lib/std/bytes.ts';
+import { bytesToHex, concatBytes, equalBytes, textToBytes, type Bytes } from '#lib/std/bytes.ts';
 import { err, ok, type Result } from '#lib/std/result.ts';
 import { decodeAccountBody, encodeAccountBody, type AccountBody } from './account-body.ts';
 import { activeDevices, newestUek, type AccountLogFault, type AccountState, type DeviceRecord } from './account-state.ts';
@@ -127,8 +127,8 @@ function ascending(signers: readonly EntrySigner[]): boolean {
 }
 
 export function compareSigners(a: EntrySigner, b: EntrySigner): number {
-  const left = encodeSigner(a).join(' ');
-  const right = encodeSigner(b).join(' ');
+  const left = bytesToHex(encodeSigner(a));
+  const right = bytesToHex(encodeSigner(b));
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
