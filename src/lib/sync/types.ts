@@ -35,8 +35,8 @@ export interface Link {
   readonly connect: (handlers: LinkHandlers) => LinkConnection;
 }
 
-/** Stores beside sync's own that a callback's `write` touches. */
 export interface AlsoWrite {
+  /** Stores that `write` touches beside sync's own; `chains`, `summaries` and `kv` unless told. */
   readonly stores?: readonly StoreName[];
   /** Runs inside sync's transaction, after sync's own writes. Await only `tx`. */
   readonly write?: (tx: WriteTx) => Promise<void>;
@@ -88,10 +88,11 @@ export interface SyncDeps {
   /**
    * The server removed these entries' content. Only what a verified delete asks for may go: answer the
    * entries of which the app holds such a delete. `requestSeq` is the row of the delete, 0 when unknown.
+   * May be left out when `ingest` purges at the delete itself (`purgeRows` in its `write`).
    */
-  readonly allowPurge: (conversation: ConversationId, entries: readonly PurgedEntry[], requestSeq: number) => Promise<{ readonly allowed: readonly EntryId[] } & AlsoWrite>;
-  /** The slot changed and unsent entries got new counters, all in this transaction; `aliases` has the same as durable map. */
-  readonly renumbered?: (conversation: ConversationId, change: Renumbering) => AlsoWrite;
+  readonly allowPurge?: (conversation: ConversationId, entries: readonly PurgedEntry[], requestSeq: number) => Promise<{ readonly allowed: readonly EntryId[] } & AlsoWrite>;
+  /** The slot changed and unsent entries got new counters, all in this transaction; `aliases` has the same as durable map. May write to kv, summaries and drafts. */
+  readonly renumbered?: (conversation: ConversationId, change: Renumbering) => Omit<AlsoWrite, 'stores'>;
   /** SHA-256, for comparing whole segments with the server. */
   readonly digest: (bytes: Uint8Array) => Promise<Bytes>;
   readonly events: SyncEvents;
