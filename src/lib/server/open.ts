@@ -16,7 +16,7 @@ import { createEntries, type Entries } from './entries.ts';
 import { createFanout, type Fanout } from './fanout.ts';
 import { createGroups, type Groups } from './groups.ts';
 import { createIdentity, type Identity } from './identity/identity.ts';
-import { makeOpaqueServerSetup, openPasswords } from './identity/passwords.ts';
+import { makeOpaqueServerSetup, openPasswords, type OpaqueServer } from './identity/passwords.ts';
 import { createSessions } from './identity/sessions.ts';
 import { makeSyncTokenKey, openSyncTokens } from './identity/sync-token.ts';
 import { createLimits, type ServerLimits } from './limits.ts';
@@ -86,13 +86,14 @@ export interface Parts {
   readonly secrets: Secrets;
   readonly clock: Clock;
   readonly random: Pick<Random, 'bytes'>;
+  readonly opaque?: OpaqueServer;
 }
 
 /** The same server over parts that are handed in: tests and the simulation bring their own. */
-export async function assemble({ config, log, store, bus, secrets, clock, random }: Parts): Promise<GodwitServer> {
+export async function assemble({ config, log, store, bus, secrets, clock, random, opaque }: Parts): Promise<GodwitServer> {
   const limits = createLimits(random, config.limits === 'relaxed' ? relaxedFactor : 1);
   const fanout = createFanout(store);
-  const passwords = await openOrRefuse(() => openPasswords({ serverSetup: secrets.opaqueServerSetup, clock, random }), 'opaque-server-setup');
+  const passwords = await openOrRefuse(() => openPasswords({ serverSetup: secrets.opaqueServerSetup, clock, random, ...(opaque && { opaque }) }), 'opaque-server-setup');
   const tokens = await openOrRefuse(() => openSyncTokens(secrets.syncTokenKey, clock), 'sync-token-key.json');
   const sessions = createSessions({ store, clock, secure: isHttps(config) });
 

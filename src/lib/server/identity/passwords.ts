@@ -4,7 +4,7 @@
  * Somebody who asks for an account that is not there gets a made-up answer of the same length for the
  * same work, in both steps. Between the two steps an attempt waits here, for a short time, once.
  */
-import { ready, server as opaque } from '@serenity-kit/opaque';
+import { ready, server } from '@serenity-kit/opaque';
 import type { AccountId, Handle } from '#lib/protocol/ids.ts';
 import { base64urlToBytes, bytesToBase64url, type Bytes } from '#lib/std/bytes.ts';
 import type { Clock } from '#lib/std/clock.ts';
@@ -32,17 +32,21 @@ const attemptsMax = 10_000;
 
 export async function makeOpaqueServerSetup(): Promise<string> {
   await ready;
-  return opaque.createSetup();
+  return server.createSetup();
 }
 
 export interface PasswordsDeps {
   readonly serverSetup: string;
   readonly clock: Clock;
   readonly random: Pick<Random, 'bytes'>;
+  /** The library, so that a test can count what it is asked. */
+  readonly opaque?: OpaqueServer;
 }
 
+export type OpaqueServer = Pick<typeof server, 'createRegistrationResponse' | 'startLogin' | 'finishLogin' | 'getPublicKey'>;
+
 /** Throws when `serverSetup` is none. */
-export async function openPasswords({ serverSetup, clock, random }: PasswordsDeps): Promise<Passwords> {
+export async function openPasswords({ serverSetup, clock, random, opaque = server }: PasswordsDeps): Promise<Passwords> {
   await ready;
   const attempts = new Map<string, { readonly state: string; readonly handle: Handle; readonly account: AccountId | undefined; readonly until: number }>();
 
