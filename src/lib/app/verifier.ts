@@ -1,0 +1,262 @@
+/**
+ * Opens and checks what the server hands out, and keeps what checking gave beside the rows.
+ *
+ * A row is checked once, when it arrives. One that waits for a key or a log is remembered, what it
+ * needs is fetched beside sync's own work, and it is opened again. Nothing that fails is dropped: it
+ * stays where the server put it, marked, and is shown as such.
+ */
+import type { AccountState } from '#lib/chains/account-state.ts';
+import { isAdmin, roleAt, type GroupState } from '#lib/chains/group-state.ts';
+import type { EntryFault, Need, OpenedEntry, SlotChain } from '#lib/conversation/entry.ts';
+import { openMany, type OpenedMany, type OpenManyContext } from '#lib/conversation/open-many.ts';
+import { readChain } from '#lib/conversation/open.ts';
+import type { Groups } from '#lib/groups/groups.ts';
+import { parseEnvelope } from '#lib/protocol/envelope.ts';
+import { entryKey, type AccountId, type ConversationId, type EntryId } from '#lib/protocol/ids.ts';
+import type { Row } from '#lib/protocol/row.ts';
+import type { Bytes } from '#lib/std/bytes.ts';
+import type { Database, WriteTx } from '#lib/storage/database.ts';
+import { patchRow, purgeRows, readRows, rowStores } from '#lib/storage/rows.ts';
+import type { StoredRow } from '#lib/storage/schema.ts';
+import type { Ingested, SyncDeps } from '#lib/sync/types.ts';
+
+export interface CheckedRows {
+  readonly rows: readonly StoredRow[];
+  readonly entries: readonly OpenedEntry[];
+  readonly alarms: readonly (EntryId & { readonly fault: EntryFault })[];
+  readonly from: 'live' | 'older' | 'again';
+}
+
+export interface VerifierDeps {
+  readonly database: Database;
+  readonly me: AccountId;
+  readonly groups: Pick<Groups, 'state' | 'epochKeys' | 'sync'>;
+  readonly accounts: {
+    /** What this device knows, without asking the network. */
+    readonly known: (account: AccountId) => Promise<AccountState | undefined>;
+    readonly refresh: (account: AccountId, atLeastHeight?: number) => Promise<AccountState | undefined>;
+  };
+  /** After the rows are durable. */
+  readonly checked: (conversation: ConversationId, checked: CheckedRows) => void;
+  /** A fault of ours in background work. */
+  readonly failed: (error: unknown) => void;
+}
+
+export interface Verifier {
+  readonly ingest: SyncDeps['ingest'];
+  /** Rows held and found good before, opened for showing. */
+  readonly open: (conversation: ConversationId, rows: readonly StoredRow[]) => Promise<readonly OpenedEntry[]>;
+  /** Opens again what waited: a key or a log has come. `settled` when both logs are the newest there are. */
+  readonly recheck: (conversation: ConversationId, settled: boolean) => Promise<void>;
+  /** Who a slot speaks for, as its first good entry proved. */
+  readonly slotOwner: (conversation: ConversationId, slot: number) => Promise<SlotChain | undefined>;
+  readonly slotOwners: (conversation: ConversationId) => Promise<ReadonlyMap<number, SlotChain>>;
+  /** The heads of chats are kept in memory up to a bound; a removed chat's go at once. */
+  readonly forget: (conversation: ConversationId) => void;
+  readonly idle: () => Promise<void>;
+}
+
+/** Chains of this many chats stay in memory; each is a few hundred bytes per author. */
+const chatsInMemoryMax = 256;
+/** Members whose account logs are loaded ahead; others are loaded when a row names them. */
+const membersAheadMax = 64;
+
+interface PendingSpan {
+  readonly from: number;
+  readonly to: number;
+}
+const pendingKey = (conversation: ConversationId) => `pending/${conversation}`;
+
+export function createVerifier(deps: VerifierDeps): Verifier {
+  const { database, groups, accounts, me } = deps;
+  const chains = new Map<ConversationId, Promise<Map<number, SlotChain>>>();
+  const running = new Map<ConversationId, Promise<void>>();
+
+  function chainsOf(conversation: ConversationId): Promise<Map<number, SlotChain>> {
+    let found = chains.get(conversation);
+    if (!found) {
+      found = database.read(['chains'], (tx) => tx.getAll('chains', { range: { from: [conversation, 0], to: [conversation, Infinity] } }))
+        .then((list) => new Map(list.map((chain) => [chain.slot, chain])));
+      chains.set(conversation, found);
+      if (chains.size > chatsInMemoryMax) chains.delete(chains.keys().next().value!);
+    }
+    return found;
+  }
+
+  async function open(conversation: ConversationId, rows: readonly Row[], mode: OpenManyContext['mode'], settled: boolean, fromStart: boolean): Promise<OpenedMany> {
+    const group = await groups.state(conversation);
+    const slotChains = await chainsOf(conversation);
+    const known = new Map<AccountId, AccountState>();
+    if (group && group.members.size <= membersAheadMax) await learn(group.members.keys());
+    await learn([...slotChains.values()].filter((chain) => rows.some((row) => row.slot === chain.slot)).map((chain) => chain.account));
+    const rts = group && await receiptTimes(conversation, group);
+    const context: OpenManyContext = {
+      conversation, group, me, mode, settled, fromStart,
+      account: (account) => known.get(account),
+      contentKey: async (epoch) => (await groups.epochKeys(conversation, epoch))?.content,
+      groupRt: (height) => rts?.get(height),
+      chain: (slot) => slotChains.get(slot),
+      entryChain: (entry) => heldChain(conversation, entry),
+    };
+    const first = await openMany(rows, context);
+    const unknown = first.needs.filter((need) => need.type === 'account' && !known.has(need.account)).map((need) => (need as { account: AccountId }).account);
+    if (unknown.length === 0) return first;
+    return (await learn(unknown)) > 0 ? openMany(rows, context) : first;
+
+    async function learn(ids: Iterable<AccountId>): Promise<number> {
+      let learnt = 0;
+      for (const id of ids) {
+        if (known.has(id)) continue;
+        const state = await accounts.known(id);
+        if (!state) continue;
+        known.set(id, state);
+        learnt++;
+      }
+      return learnt;
+    }
+  }
+
+  const times = new Map<ConversationId, { readonly height: number; readonly rts: ReadonlyMap<number, number> }>();
+  async function receiptTimes(conversation: ConversationId, group: GroupState): Promise<ReadonlyMap<number, number>> {
+    const held = times.get(conversation);
+    if (held?.height === group.height) return held.rts;
+    const range = { from: [conversation, 0] as [ConversationId, number], to: [conversation, Infinity] as [ConversationId, number] };
+    const [keys, values] = await database.read(['groupLog'], async (tx) => [await tx.getAllKeys('groupLog', { range }), await tx.getAll('groupLog', { range })] as const);
+    const rts = new Map(keys.map((key, i) => [key[1], values[i]!.rt]));
+    if (times.size >= chatsInMemoryMax) times.clear();
+    times.set(conversation, { height: group.height, rts });
+    return rts;
+  }
+
+  async function heldChain(conversation: ConversationId, entry: EntryId): Promise<Bytes | undefined> {
+    const row = await rowOf(conversation, entry);
+    if (!row?.envelope || row.check !== 'ok') return undefined;
+    const parsed = parseEnvelope(row.envelope);
+    const keys = parsed.ok ? await groups.epochKeys(conversation, parsed.value.epoch) : undefined;
+    return keys && readChain(conversation, row, keys.content);
+  }
+
+  async function rowOf(conversation: ConversationId, entry: EntryId): Promise<StoredRow | undefined> {
+    return database.read(rowStores, async (tx) => {
+      const seq = await tx.get('entrySeq', [conversation, entry.slot, entry.ctr]);
+      return seq === undefined ? undefined : (await readRows(tx, conversation, seq, seq))[0];
+    });
+  }
+
+  /** What a transaction writes beside the rows themselves. */
+  async function keep(tx: WriteTx, conversation: ConversationId, opened: OpenedMany, removed: readonly EntryId[]): Promise<void> {
+    // The ciphertext goes from this replica with the verified delete itself, whether or not the server says so too.
+    if (removed.length > 0) await purgeRows(tx, conversation, removed);
+    for (const chain of opened.chains) await tx.put('chains', [conversation, chain.slot], chain);
+    const waiting = opened.rows.filter((row) => row.check === 'pending');
+    if (waiting.length === 0) return;
+    const before = await tx.get('kv', pendingKey(conversation)) as PendingSpan | undefined;
+    const seqs = waiting.map((row) => row.seq);
+    const span: PendingSpan = { from: Math.min(before?.from ?? Infinity, ...seqs), to: Math.max(before?.to ?? 0, ...seqs) };
+    await tx.put('kv', pendingKey(conversation), span);
+  }
+
+  function settleChains(conversation: ConversationId, opened: OpenedMany): void {
+    void chainsOf(conversation).then((held) => {
+      for (const chain of opened.chains) held.set(chain.slot, chain);
+    });
+  }
+
+  async function ingest(conversation: ConversationId, rows: readonly Row[], from: 'live' | 'older'): Promise<Ingested> {
+    const fromStart = from === 'live' ? (rows[0]?.seq === 1 || await holdsStart(conversation)) : false;
+    const opened = await open(conversation, rows, from === 'live' ? 'newer' : 'older', false, fromStart);
+    const stored = opened.rows as readonly StoredRow[];
+    const removed = await removals(conversation, opened);
+    return {
+      stored,
+      stores: ['chains', 'kv', ...rowStores],
+      write: (tx) => keep(tx, conversation, opened, removed),
+      after() {
+        settleChains(conversation, opened);
+        deps.checked(conversation, { rows: stored, entries: opened.entries, alarms: opened.alarms, from });
+        if (opened.needs.length > 0) inBackground(conversation, () => fulfil(conversation, opened.needs));
+      },
+    };
+  }
+
+  /** What verified deletes take away: by the author of the target, or by an admin at the height the delete names. */
+  async function removals(conversation: ConversationId, opened: OpenedMany): Promise<readonly EntryId[]> {
+    const deletes = opened.entries.filter((entry) => entry.event.kind === 'delete');
+    if (deletes.length === 0) return [];
+    const group = await groups.state(conversation);
+    const owners = new Map([...await chainsOf(conversation), ...opened.chains.map((chain) => [chain.slot, chain] as const)]);
+    return deletes.flatMap(({ event, account, logHeight }) => {
+      if (event.kind !== 'delete') return [];
+      const own = owners.get(event.target.slot)?.account === account;
+      return own || (group && isAdmin(roleAt(group, account, logHeight))) ? [event.target] : [];
+    });
+  }
+
+  async function holdsStart(conversation: ConversationId): Promise<boolean> {
+    const record = await database.read(['conversations'], (tx) => tx.get('conversations', conversation));
+    return record?.low === 1;
+  }
+
+  async function fulfil(conversation: ConversationId, needs: readonly Need[]): Promise<void> {
+    let fetched = true;
+    if (needs.some((need) => need.type !== 'account')) fetched = (await groups.sync(conversation)).ok;
+    for (const need of needs) {
+      if (need.type !== 'account') continue;
+      const state = await accounts.refresh(need.account, need.height);
+      if (!state || state.height < need.height) fetched = fetched && state !== undefined;
+    }
+    await recheckNow(conversation, fetched);
+  }
+
+  async function recheckNow(conversation: ConversationId, settled: boolean): Promise<void> {
+    const span = await database.read(['kv'], (tx) => tx.get('kv', pendingKey(conversation))) as PendingSpan | undefined;
+    if (!span) return;
+    const rows = await database.read(rowStores, (tx) => readRows(tx, conversation, span.from, span.to));
+    const opened = await open(conversation, rows, 'again', settled, false);
+    const changed = opened.rows.filter((row, i) => row.check !== rows[i]!.check) as readonly StoredRow[];
+    const waiting = opened.rows.filter((row) => row.check === 'pending').map((row) => row.seq);
+    const removed = await removals(conversation, opened);
+    await database.write([...rowStores, 'chains', 'kv'], async (tx) => {
+      for (const row of changed) await patchRow(tx, conversation, row);
+      if (removed.length > 0) await purgeRows(tx, conversation, removed);
+      for (const chain of opened.chains) await tx.put('chains', [conversation, chain.slot], chain);
+      if (waiting.length > 0) await tx.put('kv', pendingKey(conversation), { from: Math.min(...waiting), to: Math.max(...waiting) });
+      else await tx.delete('kv', pendingKey(conversation));
+    });
+    settleChains(conversation, opened);
+    if (changed.length === 0) return;
+    const names = new Set(changed.map(entryKey));
+    deps.checked(conversation, { rows: changed, entries: opened.entries.filter((entry) => names.has(entryKey(entry))), alarms: opened.alarms, from: 'again' });
+  }
+
+  /** One piece of background work per chat at a time. */
+  function inBackground(conversation: ConversationId, work: () => Promise<void>): Promise<void> {
+    const next = (running.get(conversation) ?? Promise.resolve()).then(work).catch(deps.failed);
+    running.set(conversation, next);
+    void next.then(() => {
+      if (running.get(conversation) === next) running.delete(conversation);
+    });
+    return next;
+  }
+
+  async function openHeld(conversation: ConversationId, rows: readonly StoredRow[]): Promise<readonly OpenedEntry[]> {
+    const good = rows.filter((row) => row.check === 'ok' && row.envelope);
+    if (good.length === 0) return [];
+    return (await open(conversation, good, 'again', false, false)).entries;
+  }
+
+  return {
+    ingest,
+    open: openHeld,
+    recheck: (conversation, settled) => inBackground(conversation, () => recheckNow(conversation, settled)),
+    slotOwner: async (conversation, slot) => (await chainsOf(conversation)).get(slot),
+    slotOwners: chainsOf,
+    forget(conversation) {
+      chains.delete(conversation);
+      times.delete(conversation);
+    },
+    async idle() {
+      while (running.size > 0) await Promise.all(running.values());
+    },
+  };
+}
