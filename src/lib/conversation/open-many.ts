@@ -77,7 +77,10 @@ export async function openMany(rows: readonly Row[], context: OpenManyContext): 
     if (same) same.push(draft);
     else bySlot.set(draft.row.slot, [draft]);
   }
-  for (const [slot, chain] of bySlot) refuseReplays(chain, context.chain(slot), context.mode);
+  for (const [slot, chain] of bySlot) {
+    refuseReplays(chain, context.chain(slot), context.mode);
+    if (chain.length === 0) bySlot.delete(slot);
+  }
   await inChunks([...bySlot].flatMap(([slot, chain]) => findRuns(chain, context.chain(slot))), (run) => authenticate(run, context));
   const removed = await chainsOfRemoved(drafts, context);
   const alarms: (EntryId & { fault: EntryFault })[] = [];

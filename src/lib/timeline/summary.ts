@@ -26,11 +26,16 @@ interface SummaryItem extends OrderKey {
   readonly deleted: boolean;
 }
 
+interface UnreadEntry extends EntryId {
+  readonly seq: number;
+  readonly account: AccountId;
+}
+
 /** Plain data: it survives JSON. */
 export interface SummaryState {
   readonly newest: readonly SummaryItem[];
   readonly readSeq: number;
-  readonly unread: readonly (EntryId & { readonly seq: number })[];
+  readonly unread: readonly UnreadEntry[];
   readonly unreadBefore: number;
 }
 
@@ -61,7 +66,8 @@ export interface Summary {
 }
 
 export function createSummary({ me, isAdminAt, state = emptySummary }: Pick<TimelineOptions, 'me' | 'isAdminAt'> & { readonly state?: SummaryState }): Summary {
-  let { newest, readSeq, unread, unreadBefore } = state;
+  let { newest, readSeq, unreadBefore } = state;
+  let unread = [...state.unread];
   let waiting: readonly WaitingEntry[] = [];
 
   function take(entry: FoldEntry): void {
@@ -70,22 +76,19 @@ export function createSummary({ me, isAdminAt, state = emptySummary }: Pick<Time
     if (event.kind === 'message' || event.kind === 'poll') {
       const text = (event.kind === 'poll' ? event.question : event.text).slice(0, textLengthMax);
       place({ ...order, account, kind: event.kind, text, seq, rt, edit: undefined, deleted: false });
-      if (account !== me && seq > readSeq) count({ slot, ctr, seq });
+      if (account !== me && seq > readSeq) count({ slot, ctr, seq, account });
     } else if (event.kind === 'edit') {
       change(event.target, (item) => (item.account === account && item.kind === 'message' && !item.deleted && (!item.edit || compareOrder(order, item.edit) > 0)
         ? { ...item, text: event.text.slice(0, textLengthMax), edit: order } : item));
     } else if (event.kind === 'delete') {
       const isAdmin = isAdminAt(account, entry.logHeight);
       change(event.target, (item) => (isAdmin || item.account === account ? { ...item, text: '', deleted: true, eff: item.rt, l: 0 } : item));
-      if (isAdmin || ownerOf(event.target) === account) unread = unread.filter((one) => !isSame(one, event.target));
+      unread = unread.filter((one) => !isSame(one, event.target) || !(isAdmin || one.account === account));
     }
   }
 
-  function ownerOf(id: EntryId): AccountId | undefined {
-    return newest.find((item) => isSame(item, id))?.account;
-  }
-
   function place(item: SummaryItem): void {
+    if (newest.length === newestMax && compareOrder(item, newest[0]!) < 0) return;
     if (newest.some((other) => isSame(other, item))) return;
     newest = [...newest, item].sort(compareOrder).slice(-newestMax);
   }
@@ -94,11 +97,11 @@ export function createSummary({ me, isAdminAt, state = emptySummary }: Pick<Time
     newest = newest.map((item) => (isSame(item, id) ? to(item) : item)).sort(compareOrder);
   }
 
-  function count(one: SummaryState['unread'][number]): void {
-    if (unread.some((other) => other.seq === one.seq)) return;
-    unread = [...unread, one];
+  function count(one: UnreadEntry): void {
+    if (one.seq <= (unread[unread.length - 1]?.seq ?? 0)) return;
+    unread.push(one);
     if (unread.length <= unreadMax) return;
-    unread = unread.slice(1);
+    unread.shift();
     unreadBefore += 1;
   }
 
@@ -109,7 +112,7 @@ export function createSummary({ me, isAdminAt, state = emptySummary }: Pick<Time
       order: orderText(top), at: top.eff, seq: top.seq, refused: undefined,
     };
     for (const { event, slot, ctr, acknowledgedSeq, refused } of waiting) {
-      if (event.kind !== 'message' && event.kind !== 'poll') continue;
+      if ((event.kind !== 'message' && event.kind !== 'poll') || newest.some((item) => isSame(item, { slot, ctr }))) continue;
       const order = orderText({ eff: event.t, l: event.l, slot, ctr });
       if (best && order < best.order) continue;
       const text = (event.kind === 'poll' ? event.question : event.text).slice(0, textLengthMax);
@@ -135,11 +138,11 @@ export function createSummary({ me, isAdminAt, state = emptySummary }: Pick<Time
       unread = left;
     }),
     setWaiting: (entries) => differs(() => {
-      waiting = entries.filter((entry) => !newest.some((item) => isSame(item, entry)));
+      waiting = entries;
     }),
     last,
     unread: unreadCount,
-    state: () => ({ newest, readSeq, unread, unreadBefore }),
+    state: () => ({ newest, readSeq, unread: [...unread], unreadBefore }),
   };
 }
 
