@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { base64urlToBytes, bytesToBase64url, bytesToHex, bytesToText, concatBytes, copyBytes, equalBytes, textToBytes } from './bytes.ts';
 
-test('[ST11] hex and base64url say what Node says', () => {
+test('[SD11] hex and base64url say what Node says', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
     expect(bytesToHex(bytes)).toBe(Buffer.from(bytes).toString('hex'));
     const text = bytesToBase64url(bytes);
@@ -11,7 +11,7 @@ test('[ST11] hex and base64url say what Node says', () => {
   }));
 });
 
-test('[ST11] whatever base64url is accepted is the one text of its bytes', () => {
+test('[SD11] whatever base64url is accepted is the one text of its bytes', () => {
   let accepted = 0;
   const letters = fc.string({ unit: fc.constantFrom(...'ABQgwz09-_=+/ é'), maxLength: 6 });
   fc.assert(fc.property(letters, (text) => {
@@ -24,7 +24,7 @@ test('[ST11] whatever base64url is accepted is the one text of its bytes', () =>
   for (const wrong of ['A', 'AB', 'AAB', 'AA==', 'A+AA', 'AAAAA']) expect(base64urlToBytes(wrong)).toBeUndefined();
 });
 
-test('[ST11] bytes are text only when they are UTF-8 in its one form', () => {
+test('[SD11] bytes are text only when they are UTF-8 in its one form', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 8 }), (bytes) => {
     const text = bytesToText(bytes);
     if (text !== undefined) expect([...textToBytes(text)]).toEqual([...bytes]);
@@ -33,7 +33,7 @@ test('[ST11] bytes are text only when they are UTF-8 in its one form', () => {
   expect(bytesToText(textToBytes('\ufeffGrüße 🐦'))).toBe('\ufeffGrüße 🐦');
 });
 
-test('[ST11] joining, copying and comparing bytes', () => {
+test('[SD11] joining, copying and comparing bytes', () => {
   const whole = concatBytes(Uint8Array.of(1, 2), new Uint8Array(0), Uint8Array.of(3));
   expect([...whole]).toEqual([1, 2, 3]);
   const copy = copyBytes(whole.subarray(1));

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isPaddedSize, pad, paddedSize, unpad } from './padding.ts';
 
-test('[ST10] unpadding gives back the body, and the size tells only its bucket', () => {
+test('[SD10] unpadding gives back the body, and the size tells only its bucket', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 5_000 }), (body) => {
     const padded = pad(body);
     expect(unpad(padded)).toEqual(Uint8Array.from(body));
@@ -14,7 +14,7 @@ test('[ST10] unpadding gives back the body, and the size tells only its bucket',
   for (const wrong of [0, 1, 255, 257, 2_049, 3_072, 5_000]) expect(isPaddedSize(wrong)).toBe(false);
 });
 
-test('[ST10] a padded body in any form but its one is refused', () => {
+test('[SD10] a padded body in any form but its one is refused', () => {
   const padded = pad(Uint8Array.of(1, 2, 3));
   expect(unpad(padded.subarray(0, 255))).toBeUndefined();
   expect(unpad(new Uint8Array(0))).toBeUndefined();

@@ -7,7 +7,7 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   return { opened, open };
 }
 
-test('[ST1] tasks of a serial queue run one at a time, in order', async () => {
+test('[SD1] tasks of a serial queue run one at a time, in order', async () => {
   const queue = createSerialQueue();
   const seen: string[] = [];
   const first = gate();
@@ -34,7 +34,7 @@ test('[ST1] tasks of a serial queue run one at a time, in order', async () => {
   expect(seen).toEqual(['a starts', 'a ends', 'b', 'c']);
 });
 
-test('[ST2] a task that fails rejects its own promise and the next one still runs', async () => {
+test('[SD2] a task that fails rejects its own promise and the next one still runs', async () => {
   const queue = createSerialQueue();
   const thrown = queue.run(() => {
     throw new Error('sync');
@@ -47,7 +47,7 @@ test('[ST2] a task that fails rejects its own promise and the next one still run
   await queue.idle();
 });
 
-test('[ST3] idle resolves only when nothing runs and nothing waits, also what was given meanwhile', async () => {
+test('[SD3] idle resolves only when nothing runs and nothing waits, also what was given meanwhile', async () => {
   const queue = createSerialQueue();
   await queue.idle();
   const seen: string[] = [];
@@ -64,7 +64,7 @@ test('[ST3] idle resolves only when nothing runs and nothing waits, also what wa
   expect(seen).toEqual(['a', 'given by a', 'idle']);
 });
 
-test('[ST4] a serial queue over its bound says so at once', async () => {
+test('[SD4] a serial queue over its bound says so at once', async () => {
   const queue = createSerialQueue({ tasksMax: 2 });
   const first = gate();
   const a = queue.run(() => first.opened);

@@ -5,7 +5,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('[ST7] a timer fires once after its delay, or never when cancelled, and a month is a month', () => {
+test('[SD7] a timer fires once after its delay, or never when cancelled, and a month is a month', () => {
   vi.useFakeTimers();
   const seen: string[] = [];
   systemTimers.after(10, () => seen.push('short'));
@@ -25,7 +25,7 @@ test('[ST7] a timer fires once after its delay, or never when cancelled, and a m
   expect(seen).toEqual(['short', 'month']);
 });
 
-test('[ST8] random bytes come in any size and a fraction lies from 0 up to, never reaching, 1', () => {
+test('[SD8] random bytes come in any size and a fraction lies from 0 up to, never reaching, 1', () => {
   expect(systemRandom.bytes(0)).toHaveLength(0);
   const large = systemRandom.bytes(200_000);
   // Every stretch is filled: 64 zero bytes in a row from a good source happen once in 2^512.
@@ -36,7 +36,7 @@ test('[ST8] random bytes come in any size and a fraction lies from 0 up to, neve
   }
 });
 
-test('[ST9] the system clock tells milliseconds since 1970', () => {
+test('[SD9] the system clock tells milliseconds since 1970', () => {
   vi.useFakeTimers({ now: 1_795_500_000_000 });
   expect(systemClock.now()).toBe(1_795_500_000_000);
 });
