@@ -2,7 +2,7 @@
  * When the server has lost something: it was restored from a backup, or says less than it said before
  * (infra.md §3.4). We look for the newest row both sides hold, keep what lies above it in `lost`, where
  * it stays shown, send our own entries again byte for byte where the slot's counters allow, and go on
- * from the row in common. Nobody is wedged and nothing a person saw disappears [SY26].
+ * from the row in common. Nobody is wedged and nothing a person saw disappears [SC26].
  */
 import type { EntryId } from '#lib/protocol/ids.ts';
 import type { Row } from '#lib/protocol/row.ts';

@@ -2,7 +2,7 @@
  * One link to the server, kept up: token, HELLO, pings, back-off.
  *
  * A browser can leave a socket open that reaches nobody, so only an answered ping says that the link
- * lives [SY30]. Every ping also lets the server heal what its bus lost, which is why it is sent under
+ * lives [SC30]. Every ping also lets the server heal what its bus lost, which is why it is sent under
  * traffic too. The close codes of protocol/codes.ts decide what comes next.
  */
 import { closeCodes, type NextStep } from '#lib/protocol/codes.ts';

@@ -1,5 +1,5 @@
 /**
- * The outbox keeps what a person said until its own row has come back from the server [SY20].
+ * The outbox keeps what a person said until its own row has come back from the server [SC20].
  *
  * These are its moves, each one transaction, with no knowledge of any connection: the socket and the
  * service worker's HTTP flush share them. An entry's counter is given when it is written down and has no
@@ -269,11 +269,11 @@ export async function matchOwnRows(tx: WriteTx, before: StoredConversation, rows
     const isSame = entry.envelope !== undefined && (row.envelope === undefined || equalBytes(entry.envelope, row.envelope));
     if (isSame || former) {
       await tx.delete('outbox', [conversation, ctr]);
-      if (entry.refused) await tx.delete('refused', [conversation, slot, ctr]);
       delivered.push(ctr);
     } else forked ??= { slot, ctr };
     if (former && !isSame) {
-      // An earlier form was stored after all: what was sealed on top of the other one is sealed anew.
+      if (entry.refused) await tx.delete('refused', [conversation, slot, ctr]);
+      // An earlier form was stored after all, so it was not refused in the end, and what was sealed on top of the other one is sealed anew.
       for (const later of await tx.getAll('outbox', { range: ofConversation(conversation, ctr + 1) })) if (later.envelope) await tx.put('outbox', [conversation, later.ctr], putAside(later));
       stored = { ...stored, sealedCtr: ctr + 1, chain: former.chain };
     }

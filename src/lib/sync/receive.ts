@@ -1,7 +1,7 @@
 /**
  * From the server to the database: rows in order, marks, purges.
  *
- * A row is taken only at cursor + 1; what is known is skipped, a hole is asked for again [SY10]. Rows,
+ * A row is taken only at cursor + 1; what is known is skipped, a hole is asked for again [SC10]. Rows,
  * the cursor, what the app derived from them and the outbox entries they settle are one transaction.
  */
 import type { DownFrameOf } from '#lib/protocol/frame.ts';

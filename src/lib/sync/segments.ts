@@ -1,6 +1,6 @@
 /**
  * When a segment is whole on this device its rows move into its canonical form, and its digest is
- * compared with the server's: a server that gave us something else than it holds is noticed [SY28].
+ * compared with the server's: a server that gave us something else than it holds is noticed [SC28].
  * Both happen when things are quiet, one segment at a time.
  */
 import type { DownFrameOf } from '#lib/protocol/frame.ts';

@@ -1,5 +1,5 @@
 /**
- * From the outbox to the server: one PUT at a time in each conversation [SY22], and an answer to every
+ * From the outbox to the server: one PUT at a time in each conversation [SC22], and an answer to every
  * way the server says no. No refusal loses what a person wrote, and none stops another conversation.
  */
 import { nackCodes, type NackName } from '#lib/protocol/codes.ts';

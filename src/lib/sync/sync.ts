@@ -1,7 +1,7 @@
 /**
  * All chats over one socket: joins the connection, the conversations and the database.
  *
- * Reconnecting is one SUB for everything [SY4] and costs what changed. Each conversation does one thing
+ * Reconnecting is one SUB for everything [SC4] and costs what changed. Each conversation does one thing
  * at a time and waits for no other. What arrives on a connection that has ended is dropped: the next one
  * says it again. Nothing here survives a crash and nothing needs to: the database knows where we are.
  */
