@@ -66,6 +66,7 @@ export interface Desk {
   readonly idle: () => Promise<void>;
 }
 
+const pushAfterMs = 400;
 /** A clock further off than this is worth a word. */
 const clockOffWorthSayingMs = 2 * 60_000;
 
@@ -267,7 +268,9 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
     const group = await groups.state(conversation);
     if (group) await people.ensure([...group.members.keys()].slice(0, 256));
     await verifier.recheck(conversation, false);
+    // Marks that came before the keys are opened now; they also bring the keys of profiles.
     receipts.forget(conversation);
+    await receipts.of(conversation);
     await chats.repaint(conversation);
     book.touch(conversation);
   }
@@ -387,7 +390,13 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
     }
   }
 
+  let stopPush = () => {};
   core.subscribe(() => {
+    // Several changes of one moment leave together.
+    if (core.hasUnsent()) {
+      stopPush();
+      stopPush = timers.after(pushAfterMs, () => void pushPrivateState().catch(failed('sending the private state')));
+    }
     book.repaint();
     tell({ type: 'people', upsert: people.all() });
   });
@@ -413,6 +422,7 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
       await people.ensure(peers);
     },
     async close() {
+      stopPush();
       typing.close();
       membership.close();
       await sync.stop();

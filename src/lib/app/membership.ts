@@ -73,14 +73,16 @@ export function createMembership(deps: MembershipDeps): Membership {
 
   async function welcome({ membershipVersion, accountHeight }: Parameters<Membership['welcome']>[0]): Promise<void> {
     await accountMoved(me, accountHeight);
-    await ensureSelf();
     await listMoved(membershipVersion);
+    await ensureSelf();
     await deps.pushPrivateState();
   }
 
   /** The conversation with oneself carries the private state to one's other devices. */
   async function ensureSelf(): Promise<void> {
-    if (await groups.state(self)) return;
+    // Another device's is in the list; one is made only where the list was read and has none.
+    const listed = await database.read(['kv'], (tx) => tx.get('kv', versionKey));
+    if (listed === undefined || await groups.state(self)) return;
     const made = await groups.createSelf();
     if (made.ok) await added(self);
   }

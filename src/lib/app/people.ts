@@ -112,7 +112,8 @@ export function createPeople(deps: PeopleDeps): People {
       const contact = core.view().contacts.get(account);
       if (!contact?.profileKey || bytesToBase64url(contact.profileKey) !== bytesToBase64url(key)) await core.set({ type: 'contact', account, profileKey: key });
       if (!known.has(account)) await read(account);
-      if ((known.get(account)?.version ?? 0) < version) await takeProfile(account, key);
+      const held = known.get(account);
+      if (!held?.profile || held.version < version) await takeProfile(account, key);
     },
     async profileMoved(account) {
       const key = core.view().contacts.get(account)?.profileKey;

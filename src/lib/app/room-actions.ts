@@ -26,7 +26,6 @@ export function roomApi(desk: Desk): RoomApi {
     if (account === me) return err({ type: 'is-yourself' });
     if (!core.view().contacts.get(account)?.genesisHash) await core.set({ type: 'contact', account, handle, genesisHash: state.genesisHash });
     await people.ensure([account]);
-    void desk.pushPrivateState();
     return ok(people.now(account));
   }
 
@@ -71,7 +70,6 @@ export function roomApi(desk: Desk): RoomApi {
       const state = await accounts.get(account);
       if (state) await core.set({ type: 'contact', account, genesisHash: state.genesisHash, verified });
       await people.refresh(account);
-      void desk.pushPrivateState();
     },
     async acceptIdentity(account) {
       const accepted = await accounts.acceptIdentity(account);
@@ -79,7 +77,6 @@ export function roomApi(desk: Desk): RoomApi {
       await core.set({ type: 'contact', account: accepted.value.account, genesisHash: accepted.value.state.genesisHash, verified: false });
       desk.notices.withdraw('identity-changed');
       await people.refresh(account);
-      void desk.pushPrivateState();
     },
     async setProfile({ displayName, picture }) {
       const before = core.view().profile;
@@ -90,7 +87,6 @@ export function roomApi(desk: Desk): RoomApi {
       if (!checked.ok) return err(checked.error);
       await core.set({ type: 'profile', displayName: checked.value.displayName, ...(picture !== undefined && { picture: picture as Bytes | null }) });
       await people.refresh(me);
-      void desk.pushPrivateState();
       void people.publishOwn();
       return ok(undefined);
     },
@@ -126,7 +122,6 @@ export function roomApi(desk: Desk): RoomApi {
     },
     async setChatFlags(conversation, flags) {
       await core.set({ type: 'chat', conversation, ...flags });
-      void desk.pushPrivateState();
     },
 
     async devices() {
@@ -142,7 +137,6 @@ export function roomApi(desk: Desk): RoomApi {
     async confirmWords() {
       await core.set({ type: 'words-confirmed' });
       await forgetWords(desk.database);
-      void desk.pushPrivateState();
     },
     async renewSession({ password }) {
       const renewed = await desk.account.renewSession({ password });
