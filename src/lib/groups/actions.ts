@@ -203,6 +203,7 @@ export function createActions(deps: GroupsDeps, logs: Logs): GroupActions {
     setRole: (conversation, account, role) => act(conversation, (state) => {
       const member = state.members.get(account);
       if (!member) return notAllowed;
+      if (role !== 'owner' && account === me.account && isLastOwner(state, account)) return err({ type: 'last-owner' });
       return member.role === role ? done : ok({ ops: [{ type: 'role', account, role }] });
     }),
 
@@ -218,10 +219,14 @@ export function createActions(deps: GroupsDeps, logs: Logs): GroupActions {
       return checked.ok ? ok({ ops: [], meta: checked.value }) : checked;
     }),
 
-    async rotate(conversation) {
-      const epoch = (await logs.state(conversation))?.epoch;
-      // Somebody else's rotation serves as well as ours.
-      return act(conversation, (state) => (epoch !== undefined && state.epoch > epoch && !state.rotationDue ? done : ok({ ops: [{ type: 'rotate', gens: [] }] })));
+    rotate(conversation) {
+      let asked: number | undefined;
+      return act(conversation, async ({ epoch, rotationDue }) => {
+        await accounts.refresh(me.account); // it may be our own lost device that asks for it
+        asked ??= epoch;
+        // Somebody else's rotation serves as well as ours.
+        return epoch > asked && !rotationDue ? done : ok({ ops: [{ type: 'rotate', gens: [] }] });
+      });
     },
   };
 }
