@@ -2,7 +2,7 @@ import 'fake-indexeddb/auto';
 import { expect, test } from 'vitest';
 import { openDB } from 'idb';
 import type { AccountId } from '#lib/protocol/ids.ts';
-import { StorageError } from './database.ts';
+import type { StorageError } from './database.ts';
 import { databaseContract } from './database.contract.ts';
 import { toStorageError } from './faults.ts';
 import { databaseVersion, migrations } from './migrations.ts';

@@ -6,7 +6,7 @@
  */
 import { openDB, type IDBPDatabase, type IDBPTransaction } from 'idb';
 import type { AccountId } from '#lib/protocol/ids.ts';
-import { StorageError, type Database, type KeyRange, type ReadTx, type StorageFault, type WriteTx } from './database.ts';
+import { StorageError, type Database, type KeyRange, type StorageFault, type WriteTx } from './database.ts';
 import { toStorageError } from './faults.ts';
 import { databaseVersion, migrate } from './migrations.ts';
 import type { StoreKey, StoreName, StoreValue } from './schema.ts';

@@ -43,7 +43,7 @@ export function openSync(deps: SyncDeps): Sync {
   const behind = new Set<Live>();
   /** Work under way, beside the conversations' queues. */
   let active = 0;
-  let idlers: (() => void)[] = [];
+  const idlers: (() => void)[] = [];
 
   const connection = createConnection(deps, {
     onWelcome: (frame) => welcome(frame),
@@ -182,7 +182,7 @@ export function openSync(deps: SyncDeps): Sync {
   function settle(some: readonly Live[], isQuiet: (live: Live) => boolean): void {
     for (const live of some) {
       live.isAsking = false;
-      if (live.phase === 'subscribing' && !live.hasState && !live.makeMark && !live.fetch && live.pending.length === 0 && isQuiet(live)) {
+      if (live.phase === 'subscribing' && !live.hasState && !live.slotChange && !live.makeMark && !live.fetch && live.pending.length === 0 && isQuiet(live)) {
         live.phase = 'live';
         live.deadline = undefined;
         behind.delete(live);
@@ -384,7 +384,7 @@ export function openSync(deps: SyncDeps): Sync {
 
   function pumpSoon(conversation: ConversationId): void {
     const live = lives.get(conversation);
-    if (live) task(live, () => sender.pump(live));
+    if (live) task(live, () => goOn(live));
   }
 
   return {
