@@ -47,7 +47,7 @@ const homes = {
   ws: 'sync-server',
 };
 
-const tests = '\\.(test|contract)\\.ts$';
+const tests = '(\\.(test|contract)\\.ts$|/fixtures/)'; // fixtures are for tests only
 const workshop = '^(tests|bench|tools)/';
 const serverSide = '^(src/lib/server/|src/hooks\\.server\\.ts|src/routes/.*\\+(server|page\\.server|layout\\.server)\\.ts|sync-server/)';
 const rule = (name, from, to, comment = name) => ({ name, comment, severity: 'error', from, to });
