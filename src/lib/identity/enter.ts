@@ -38,7 +38,7 @@ const browserClass = 1;
 export const conflictsMax = 4;
 
 export async function signUp(deps: EnterDeps, input: { readonly handle: string; readonly password: string }): Promise<Result<NewIdentity, EntryFault>> {
-  const { api, opaque, random, clock } = deps;
+  const { api, random, clock } = deps;
   const handle = parseHandle(input.handle);
   if (!handle) return err({ type: 'handle-invalid' });
   const password = checkPassword(input.password);

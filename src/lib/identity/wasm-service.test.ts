@@ -50,10 +50,15 @@ test('[ID16] when the worker dies its calls fail and the next call starts anothe
   worker.close();
 });
 
-test('[ID16] a failure inside tells its kind and repeats nothing it was given', async () => {
+test('[ID16] a failure inside tells its kind and repeats nothing it was given, and the next call has another worker', async () => {
   const failing: WasmService = { ...createWasmService(), core: { advance: () => Promise.reject(new RangeError('secret 1234')) } };
-  const { create } = channel(failing);
+  const { made, create } = channel(failing);
   const worker = openWasmWorker(create);
+  const beside = worker.opaque.startLogin({ password: 'correct horse 7' });
   await expect(worker.core.advance(change)).rejects.toThrow(/^wasm worker: RangeError$/);
+  // What failed once may fail for that worker's life, as wasm that did not load: the next call has another.
+  const after = worker.opaque.startLogin({ password: 'correct horse 7' });
+  for (const call of [beside, after]) expect((await call).loginRequest.length).toBeGreaterThan(0);
+  expect(made.map(({ terminated }) => terminated)).toEqual([true, false]);
   worker.close();
 });

@@ -41,38 +41,46 @@ type Reply = { readonly id: number; readonly value: unknown } | { readonly id: n
 
 /**
  * The same interface through a worker that starts with the first call. When the worker dies, the calls under
- * way fail and the next one starts another: no state lives in it that its callers do not have.
+ * way fail and the next one starts another: no state lives in it that its callers do not have. After a failed call
+ * it is replaced too, because a module whose wasm did not load once (no network) fails for its worker's whole life.
  */
 export function openWasmWorker(createWorker: () => WorkerPort): WasmWorker {
-  let worker: WorkerPort | undefined;
+  interface Running {
+    readonly port: WorkerPort;
+    readonly waiting: Map<number, { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }>;
+  }
+  let running: Running | undefined;
   let lastId = 0;
-  const waiting = new Map<number, { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }>();
 
-  function start(): WorkerPort {
-    const started = createWorker();
-    started.onmessage = (event) => {
+  function start(): Running {
+    const started: Running = { port: createWorker(), waiting: new Map() };
+    started.port.onmessage = (event) => {
       const reply = event.data as Reply;
-      const call = waiting.get(reply.id);
-      waiting.delete(reply.id);
-      if ('failed' in reply) call?.reject(new Error(`wasm worker: ${reply.failed}`));
-      else call?.resolve(reply.value);
+      const call = started.waiting.get(reply.id);
+      started.waiting.delete(reply.id);
+      if ('failed' in reply) {
+        call?.reject(new Error(`wasm worker: ${reply.failed}`));
+        if (running === started) running = undefined;
+      } else call?.resolve(reply.value);
+      if (running !== started && started.waiting.size === 0) started.port.terminate();
     };
-    started.onerror = () => stop('it died');
+    started.port.onerror = () => stop(started, 'it died');
     return started;
   }
 
-  function stop(reason: string): void {
-    worker?.terminate();
-    worker = undefined;
-    for (const { reject } of waiting.values()) reject(new Error(`wasm worker: ${reason}`));
-    waiting.clear();
+  function stop(stopped: Running, reason: string): void {
+    stopped.port.terminate();
+    if (running === stopped) running = undefined;
+    for (const { reject } of stopped.waiting.values()) reject(new Error(`wasm worker: ${reason}`));
+    stopped.waiting.clear();
   }
 
   function ask(room: Call['room'], method: string, input: unknown): Promise<never> {
-    worker ??= start();
+    running ??= start();
+    const { port, waiting } = running;
     const call: Call = { id: ++lastId, room, method, input };
     const answer = new Promise<never>((resolve, reject) => waiting.set(call.id, { resolve: resolve as (value: unknown) => void, reject }));
-    worker.postMessage(call);
+    port.postMessage(call);
     return answer;
   }
 
@@ -84,7 +92,9 @@ export function openWasmWorker(createWorker: () => WorkerPort): WasmWorker {
       finishLogin: (input) => ask('opaque', 'finishLogin', input),
     },
     core: { advance: (input) => ask('core', 'advance', input) },
-    close: () => stop('it was closed'),
+    close() {
+      if (running) stop(running, 'it was closed');
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import { boolean, bytes, decode, encode, list, struct, text, union, varint, type
 import { parseId, type AccountId, type ConversationId, type DeviceId } from '#lib/protocol/ids.ts';
 import { limits } from '#lib/protocol/limits.ts';
 import { base64urlToBytes, bytesToBase64url, type Bytes } from '#lib/std/bytes.ts';
-import { ok, type Result } from '#lib/std/result.ts';
+import type { Result } from '#lib/std/result.ts';
 
 export interface Contact {
   readonly handle: string | undefined;
