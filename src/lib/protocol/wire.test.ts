@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { arbitraryOf, brokenForms, referenceBytes } from '../../../tests/support/shape.ts';
 import { wireFormats, wireSamples } from '../../../tests/support/wire.ts';
 import { encode, text, varint, varuint, oneOf, bytes, list, fixed, struct, union, decode } from './codec.ts';
-import { closeCodes, nackCodes } from './codes.ts';
+import { apiError } from './api.ts';
+import { apiErrors, closeCodes, nackCodes, type ApiErrorName } from './codes.ts';
 import { decodeDownFrame, decodeUpFrame, encodeDownFrame, rowsCodec } from './frame.ts';
 import { limits } from './limits.ts';
 import type { Row } from './row.ts';
@@ -124,6 +125,13 @@ test('[PR9] a value outside its format is a broken promise of the writer, never 
   expect(() => encode(list(varuint(), 1), [1, 2])).toThrow('broken promise');
   expect(() => encode(oneOf('a', 'b'), 'c' as 'a')).toThrow('broken promise');
   expect(() => encode(union({ a: [1, struct({})] }), { type: 'b' } as never)).toThrow('broken promise');
+});
+
+test('[PR10] every error of the API can be said, in its one place', () => {
+  for (const name of Object.keys(apiErrors) as ApiErrorName[]) {
+    const error = { name, detail: 'x', number: 3 };
+    expect(decode(apiError, encode(apiError, error))).toEqual({ ok: true, value: error });
+  }
 });
 
 test('[PR10] every close code and every refusal has its own number and one next step', () => {
