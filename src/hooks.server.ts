@@ -9,7 +9,7 @@ import { isHttps } from '#lib/server/config.ts';
 import { admit } from '#lib/server/http.ts';
 import { securityHeaders } from '#lib/server/headers.ts';
 import type { SignedIn } from '#lib/server/identity/identity.ts';
-import type { GodwitServer } from '#lib/server/open.ts';
+import type { GodwitServer } from '#lib/server/godwit-server.ts';
 import { shareServer, sharedServer } from '#lib/server/shared.ts';
 import { assert } from '#lib/std/assert.ts';
 import type { Handle, HandleServerError, ServerInit } from '@sveltejs/kit';

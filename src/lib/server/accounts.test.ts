@@ -3,7 +3,7 @@ import { buildAddDevice, proveDevicePossession } from '#lib/chains/account-build
 import { addDevice, makeDevice, makePerson, recoverySigner, revokeDevice, rotateUek } from '#lib/chains/fixtures/people.ts';
 import { api } from '#lib/protocol/api.ts';
 import { bytesToId, type AccountId } from '#lib/protocol/ids.ts';
-import { act, add, create, login, makeWorld, passwordRecord, read, realRandom, registration, settle, vaultOf } from './fixtures/world.ts';
+import { act, add, create, login, makeWorld, passwordRecord, read, realRandom, registration, settle, vaultOf } from '../../../tests/support/server-world.ts';
 
 const random = { ...realRandom, fraction: () => 0 };
 const group = () => ({ conversation: bytesToId<never>(realRandom.bytes(16)), state: undefined });

@@ -5,7 +5,7 @@ import { nackCodes } from '#lib/protocol/codes.ts';
 import { bytesToId, type ConversationId } from '#lib/protocol/ids.ts';
 import { limits } from '#lib/protocol/limits.ts';
 import { concatBytes } from '#lib/std/bytes.ts';
-import { act, add, buildEntry, create, makeWorld, postEntry, read, realRandom, remove, sealedEnvelope, settle, wrapsFor, type Resident, type TestChat, type World } from './fixtures/world.ts';
+import { act, add, buildEntry, create, makeWorld, postEntry, read, realRandom, remove, sealedEnvelope, settle, wrapsFor, type Resident, type TestChat, type World } from '../../../tests/support/server-world.ts';
 
 const random = { ...realRandom, fraction: () => 0 };
 const newChat = (): TestChat => ({ conversation: bytesToId<ConversationId>(realRandom.bytes(16)), state: undefined });

@@ -5,7 +5,7 @@ import { encode } from '#lib/protocol/codec.ts';
 import { bytesToId } from '#lib/protocol/ids.ts';
 import { concatBytes } from '#lib/std/bytes.ts';
 import { createCache } from './cache.ts';
-import { login, makeWorld, realRandom, routes, settle, startLogin, vaultOf } from './fixtures/world.ts';
+import { login, makeWorld, realRandom, routes, settle, startLogin, vaultOf } from '../../../tests/support/server-world.ts';
 import { headersFor, securityHeaders } from './headers.ts';
 import { endpoint, readBody, requestSizeBytesMax, type EndpointEvent } from './http.ts';
 import { addressKey, createLimits, limitRules } from './limits.ts';

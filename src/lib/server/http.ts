@@ -10,7 +10,7 @@ import { concatBytes } from '#lib/std/bytes.ts';
 import { ok, type Result } from '#lib/std/result.ts';
 import { fault, type ApiFault } from './fault.ts';
 import type { CookieHeader, SignedIn } from './identity/identity.ts';
-import type { GodwitServer } from './open.ts';
+import type { GodwitServer } from './godwit-server.ts';
 import { addressOf, isOwnOrigin } from './origin.ts';
 
 /** What an endpoint needs of Kit's event. */

@@ -12,14 +12,15 @@ import { createAccounts, type Accounts } from './accounts.ts';
 import { createInProcessBus } from './bus/in-process.ts';
 import type { Bus } from './bus/port.ts';
 import { isHttps, type Config } from './config.ts';
-import { createEntries, type Entries } from './entries.ts';
-import { createFanout, type Fanout } from './fanout.ts';
-import { createGroups, type Groups } from './groups.ts';
+import { createEntries } from './entries.ts';
+import { createFanout } from './fanout.ts';
+import type { GodwitServer } from './godwit-server.ts';
+import { createGroups } from './groups.ts';
 import { createIdentity, type Identity } from './identity/identity.ts';
 import { makeOpaqueServerSetup, openPasswords, type OpaqueServer } from './identity/passwords.ts';
 import { createSessions } from './identity/sessions.ts';
 import { makeSyncTokenKey, openSyncTokens } from './identity/sync-token.ts';
-import { createLimits, type ServerLimits } from './limits.ts';
+import { createLimits } from './limits.ts';
 import { createLog, type Log } from './log.ts';
 import { databaseFile, openSecrets, type Secrets } from './secrets.ts';
 import { StartFault } from './start-fault.ts';
@@ -28,28 +29,9 @@ import type { Store } from './store/port.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 
 export { readConfig, type Config } from './config.ts';
+export type { GodwitServer } from './godwit-server.ts';
 export { shareServer, sharedServer } from './shared.ts';
 export { StartFault } from './start-fault.ts';
-
-export interface GodwitServer {
-  readonly config: Config;
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly store: Store;
-  readonly bus: Bus;
-  /** Sessions, passwords, recovery, sync tokens. */
-  readonly identity: Identity;
-  /** Account logs, vaults, profiles, handles. */
-  readonly accounts: Accounts;
-  /** Group logs, replayed and checked before they are appended. */
-  readonly groups: Groups;
-  /** The one way entries get into the store: parse, limit, append, publish. */
-  readonly entries: Entries;
-  /** Which bus channels reach a conversation. */
-  readonly fanout: Fanout;
-  readonly limits: ServerLimits;
-  readonly close: () => Promise<void>;
-}
 
 const realClock: Clock = { now: Date.now };
 const realRandom: Random = { bytes: (size) => crypto.getRandomValues(new Uint8Array(size)), fraction: Math.random };

@@ -1,5 +1,5 @@
 /** Where the one open server of this process is found by code bundled apart from it. */
-import type { GodwitServer } from './open.ts';
+import type { GodwitServer } from './godwit-server.ts';
 
 const place = Symbol.for('godwit.server');
 type Shared = { [place]?: GodwitServer | undefined };

@@ -6,7 +6,7 @@ import { sha256, sign } from '#lib/crypto/primitives.ts';
 import { api } from '#lib/protocol/api.ts';
 import { idToBytes } from '#lib/protocol/ids.ts';
 import { bytesToHex, concatBytes, textToBytes } from '#lib/std/bytes.ts';
-import { login, makeWorld, passwordRecord, read, realRandom, registration, settle, startLogin, vaultOf } from '../fixtures/world.ts';
+import { login, makeWorld, passwordRecord, read, realRandom, registration, settle, startLogin, vaultOf } from '../../../../tests/support/server-world.ts';
 import { openPasswords } from './passwords.ts';
 import { makeSyncTokenKey, openSyncTokens } from './sync-token.ts';
 import { createSessions } from './sessions.ts';
