@@ -8,6 +8,7 @@
 import { join } from 'node:path';
 import type { Clock } from '#lib/std/clock.ts';
 import type { Random } from '#lib/std/random.ts';
+import { systemClock, systemRandom } from '#lib/std/system.ts';
 import { createAccounts, type Accounts } from './accounts.ts';
 import { createInProcessBus } from './bus/in-process.ts';
 import type { Bus } from './bus/port.ts';
@@ -33,8 +34,6 @@ export type { GodwitServer } from './godwit-server.ts';
 export { shareServer, sharedServer } from './shared.ts';
 export { StartFault } from './start-fault.ts';
 
-const realClock: Clock = { now: Date.now };
-const realRandom: Random = { bytes: (size) => crypto.getRandomValues(new Uint8Array(size)), fraction: Math.random };
 const relaxedFactor = 1_000;
 /** Expired sessions are refused anyway; this only keeps the table small. */
 const expirySweepMs = 60 * 60_000;
@@ -45,8 +44,8 @@ export async function openServer(config: Config): Promise<GodwitServer> {
   const secrets = await openSecrets(config.dataDir, { makeOpaqueServerSetup, makeSyncTokenKey });
   const store = await openStore(config);
   try {
-    const server = await assemble({ config, log, store, secrets, bus: createInProcessBus({ report: reporter(log, 'a bus listener failed') }), clock: realClock, random: realRandom });
-    const sweep = setInterval(() => void store.deleteExpiredSessions(realClock.now()).catch(reporter(log, 'expired sessions stay until the next sweep')), expirySweepMs).unref();
+    const server = await assemble({ config, log, store, secrets, bus: createInProcessBus({ report: reporter(log, 'a bus listener failed') }), clock: systemClock, random: systemRandom });
+    const sweep = setInterval(() => void store.deleteExpiredSessions(systemClock.now()).catch(reporter(log, 'expired sessions stay until the next sweep')), expirySweepMs).unref();
     return {
       ...server,
       async close() {

@@ -6,7 +6,7 @@ const random = { bytes: (size: number) => crypto.getRandomValues(new Uint8Array(
 
 storeContract('memory', { open: async () => createMemoryStore(random) });
 
-test('[ST24] a restored snapshot is what was, and later writes do not reach into it', async () => {
+test('[SO24] a restored snapshot is what was, and later writes do not reach into it', async () => {
   const store = createMemoryStore(random);
   await makeChat(store, { [accountOf(1)]: 'owner' });
   const { slot } = (await store.slotOf(conversationOf(1), accountOf(1), deviceOf(1)))!;

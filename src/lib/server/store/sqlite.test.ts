@@ -25,7 +25,7 @@ const random = { bytes: (size: number) => crypto.getRandomValues(new Uint8Array(
 
 storeContract('sqlite', { open: () => openSqliteStore({ path: freshPath() }) });
 
-test('[ST20] what was acknowledged before a close is there after opening again', async () => {
+test('[SO20] what was acknowledged before a close is there after opening again', async () => {
   const path = freshPath();
   const store = await openSqliteStore({ path });
   const lineage = await store.lineage();
@@ -41,7 +41,7 @@ test('[ST20] what was acknowledged before a close is there after opening again',
   await again.close();
 });
 
-test('[ST20] kill -9 of the writer, five times: every acknowledged entry is there once, and the numbers are dense', async () => {
+test('[SO20] kill -9 of the writer, five times: every acknowledged entry is there once, and the numbers are dense', async () => {
   const path = freshPath();
   const writer = fileURLToPath(new URL('./fixtures/writer.ts', import.meta.url));
   let acknowledged = 0;
@@ -70,7 +70,7 @@ test('[ST20] kill -9 of the writer, five times: every acknowledged entry is ther
   db.close();
 }, 120_000);
 
-test('[ST21] when the disk is full a write is rejected as full, is not there, and reads go on', async () => {
+test('[SO21] when the disk is full a write is rejected as full, is not there, and reads go on', async () => {
   const store = await openSqliteStore({ path: freshPath(), pagesMax: 150 });
   await makeChat(store, { [accountOf(1)]: 'owner' });
   const { slot } = (await store.slotOf(conversationOf(1), accountOf(1), deviceOf(1)))!;
@@ -87,7 +87,7 @@ test('[ST21] when the disk is full a write is rejected as full, is not there, an
   await store.close();
 });
 
-test('[ST22] a newer schema, a file that is no database and a folder that cannot be are refused in one line', async () => {
+test('[SO22] a newer schema, a file that is no database and a folder that cannot be are refused in one line', async () => {
   const path = freshPath();
   await (await openSqliteStore({ path })).close();
   const db = new DatabaseSync(path);
@@ -101,7 +101,7 @@ test('[ST22] a newer schema, a file that is no database and a folder that cannot
   await expect(openSqliteStore({ path: join(plain, 'below', 'godwit.db') })).rejects.toMatchObject({ reason: 'not-writable' });
 });
 
-test('[ST23] a broken write fails alone; those of the same commit are done', () => {
+test('[SO23] a broken write fails alone; those of the same commit are done', () => {
   const core = openSqliteCore({ path: ':memory:' }, random);
   const session = (idHash: string) => ({ call: 'putSession' as const, args: [{ idHash, account: accountOf(1), device: undefined, expiresAt: 1, createdAt: 1 }] });
   const answers = core.commit([session('a'), session('a'), session('b')]);
@@ -157,7 +157,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   fc.tuple(conversation, small(6), small(12)).map((args) => ({ call: 'purgedIn' as const, args })),
 );
 
-test('[ST25] any sequence of calls gets the same answers from memory and from SQLite, and leaves the same rows', () => {
+test('[SO25] any sequence of calls gets the same answers from memory and from SQLite, and leaves the same rows', () => {
   let taken = 0;
   let purged = 0;
   fc.assert(fc.property(fc.array(steps, { minLength: 20, maxLength: 60 }), fc.infiniteStream(small(255)), (sequence, stream) => {

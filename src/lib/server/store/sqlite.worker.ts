@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '#lib/std/assert.ts';
 import type { Result } from '#lib/std/result.ts';
+import { systemRandom } from '#lib/std/system.ts';
 import { StoreFault } from './fault.ts';
 import { openSqliteCore, type SqliteCore, type SqliteOptions } from './sqlite-core.ts';
 import { storeReads } from './sync-port.ts';
@@ -20,7 +21,7 @@ const port = parentPort;
 
 function start(): SqliteCore | undefined {
   try {
-    const core = openSqliteCore(workerData as SqliteOptions, { bytes: (size) => crypto.getRandomValues(new Uint8Array(size)) });
+    const core = openSqliteCore(workerData as SqliteOptions, systemRandom);
     port.postMessage([{ id: 0, ok: true, value: undefined }] satisfies StoreAnswer[]);
     return core;
   } catch (error) {

@@ -83,7 +83,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     return { a: (await store.slotOf(chat, alice, phone))!.slot, b: (await store.slotOf(chat, bob, bobs))!.slot };
   }
 
-  contract('[ST1] entries of many devices get one gapless run of numbers, whatever arrives at once', async (store) => {
+  contract('[SO1] entries of many devices get one gapless run of numbers, whatever arrives at once', async (store) => {
     const { a, b } = await twoPeople(store);
     const sends = [];
     for (let ctr = 0; ctr < 40; ctr++) {
@@ -98,7 +98,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.heads([chat, conversationOf(99)])).toEqual([{ conversation: chat, head: 80, openSeg: 0, logHeight: 1 }]);
   });
 
-  contract('[ST2] a resend adds nothing and answers where the entries stand; a longer one adds only the rest', async (store) => {
+  contract('[SO2] a resend adds nothing and answers where the entries stand; a longer one adds only the rest', async (store) => {
     const { a, b } = await twoPeople(store);
     await store.append(inputOf({ slot: b, ctr0: 0, envelopes: [envelopeOf(7)], account: bob, device: bobs }));
     const first = unwrap(await store.append(inputOf({ slot: a, ctr0: 0, envelopes: [envelopeOf(0), envelopeOf(1)] })), 'taken');
@@ -111,14 +111,14 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect((await store.rowsAfter(chat, 0, all, Infinity)).length).toBe(4);
   });
 
-  contract('[ST2] a resend is answered even when its epoch is over', async (store) => {
+  contract('[SO2] a resend is answered even when its epoch is over', async (store) => {
     const { a } = await twoPeople(store);
     await store.append(inputOf({ slot: a, ctr0: 0, envelopes: [envelopeOf(0)] }));
     await nextEntry(store, 2, { epoch: 2, removes: true, members: { [alice]: 'owner' } });
     expect(await store.append(inputOf({ slot: a, ctr0: 0, envelopes: [envelopeOf(0)], now: 5_000 }))).toMatchObject({ ok: true, value: { rows: [], firstSeq: 1 } });
   });
 
-  contract('[ST3] other bytes under a known counter are a FORK, also once the entry is purged', async (store) => {
+  contract('[SO3] other bytes under a known counter are a FORK, also once the entry is purged', async (store) => {
     const { a } = await twoPeople(store);
     await store.append(inputOf({ slot: a, ctr0: 0, envelopes: [envelopeOf(0), envelopeOf(1)] }));
     expect(await store.append(inputOf({ slot: a, ctr0: 1, envelopes: [envelopeOf(99), envelopeOf(2)] }))).toEqual({ ok: false, error: { nack: 'FORK', nextCtr: 2 } });
@@ -127,7 +127,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.append(inputOf({ slot: a, ctr0: 1, envelopes: [envelopeOf(98)] }))).toEqual({ ok: false, error: { nack: 'FORK', nextCtr: 3 } });
   });
 
-  contract('[ST4] a gap is refused, and a refused request leaves nothing behind', async (store) => {
+  contract('[SO4] a gap is refused, and a refused request leaves nothing behind', async (store) => {
     const { a } = await twoPeople(store);
     expect(await store.append(inputOf({ slot: a, ctr0: 1, envelopes: [envelopeOf(1)] }))).toEqual({ ok: false, error: { nack: 'GAP', nextCtr: 0 } });
     const half = [envelopeOf(0), { bytes: envelopeOf(1), epoch: 9 }];
@@ -136,7 +136,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.heads([chat])).toMatchObject([{ head: 0 }]);
   });
 
-  contract('[ST5] a stranger, another device, another account and a retired slot write nothing', async (store) => {
+  contract('[SO5] a stranger, another device, another account and a retired slot write nothing', async (store) => {
     const { a, b } = await twoPeople(store);
     const refusal = async (sent: Partial<Sent>) => {
       const answer = await store.append(inputOf({ slot: a, ctr0: 0, envelopes: [envelopeOf(0)], ...sent }));
@@ -160,7 +160,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     });
   }
 
-  contract('[ST6] after a rotation that removed nobody the old epoch is taken for 30 s, and no longer', async (store) => {
+  contract('[SO6] after a rotation that removed nobody the old epoch is taken for 30 s, and no longer', async (store) => {
     const { a } = await twoPeople(store);
     await nextEntry(store, 2, { epoch: 2, members: { [alice]: 'owner', [bob]: 'member' }, now: 3_000 });
     const send = (ctr0: number, epoch: number, now: number) => store.append(inputOf({ slot: a, ctr0, envelopes: [{ bytes: envelopeOf(ctr0), epoch }], now }));
@@ -172,7 +172,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await send(2, 1, 50_001)).toMatchObject({ error: { nack: 'EPOCH_STALE' } });
   });
 
-  contract('[ST6] after a removal the old epoch is over at once; while a rotation is due nothing is taken, and its epoch has no grace', async (store) => {
+  contract('[SO6] after a removal the old epoch is over at once; while a rotation is due nothing is taken, and its epoch has no grace', async (store) => {
     await makeChat(store, { [alice]: 'owner', [bob]: 'member', [carol]: 'member' });
     const a = (await store.slotOf(chat, alice, phone))!.slot;
     const send = (epoch: number, now: number) => store.append(inputOf({ slot: a, ctr0: 0, envelopes: [{ bytes: envelopeOf(0), epoch }], now }));
@@ -185,7 +185,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await send(3, 3_001)).toMatchObject({ ok: true });
   });
 
-  contract('[ST7] segments close at 256 entries, and each slot\'s clock starts anew in each', async (store) => {
+  contract('[SO7] segments close at 256 entries, and each slot\'s clock starts anew in each', async (store) => {
     const { a, b } = await twoPeople(store);
     for (let i = 0; i < 5; i++) {
       await store.append(inputOf({ slot: a, ctr0: i * 64, envelopes: Array.from({ length: 64 }, (_, j) => envelopeOf(i * 64 + j)) }));
@@ -203,7 +203,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.heads([chat])).toMatchObject([{ openSeg: 1, head: 325 }]);
   });
 
-  contract('[ST7] segments close at 128 KiB', async (store) => {
+  contract('[SO7] segments close at 128 KiB', async (store) => {
     const { a } = await twoPeople(store);
     for (let ctr = 0; ctr < 20; ctr++) await store.append(inputOf({ slot: a, ctr0: ctr, envelopes: [envelopeOf(ctr, 16_000)] }));
     const rows = await store.rowsAfter(chat, 0, all, Infinity);
@@ -211,7 +211,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(sizes).toEqual([128_000, 128_000, 64_000]);
   });
 
-  contract('[ST8] one\'s own entry is purged: the ciphertext goes, the place stays, the generation moves', async (store) => {
+  contract('[SO8] one\'s own entry is purged: the ciphertext goes, the place stays, the generation moves', async (store) => {
     const { a } = await twoPeople(store);
     await store.append(inputOf({ slot: a, ctr0: 0, envelopes: [envelopeOf(0), envelopeOf(1), envelopeOf(2)] }));
     const purge = { slot: a, ctr: 1 };
@@ -228,14 +228,14 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.segment(chat, 0)).toMatchObject({ generation: 1 });
   });
 
-  contract('[ST8] an entry may be purged by a later one of the same request', async (store) => {
+  contract('[SO8] an entry may be purged by a later one of the same request', async (store) => {
     const { a } = await twoPeople(store);
     const sent = unwrap(await store.append(inputOf({ slot: a, ctr0: 0, envelopes: [envelopeOf(0), { bytes: envelopeOf(1), purge: { slot: a, ctr: 0 } }] })), 'taken');
     expect(sent.rows.map((row) => row.envelope?.length)).toEqual([undefined, 64]);
     expect(sent.purged).toEqual([{ seq: 1, slot: a, ctr: 0, requestSeq: 2 }]);
   });
 
-  contract('[ST8] another account\'s entry is purged by an admin only, and an unknown one by nobody', async (store) => {
+  contract('[SO8] another account\'s entry is purged by an admin only, and an unknown one by nobody', async (store) => {
     const { a, b } = await twoPeople(store);
     await store.append(inputOf({ slot: a, ctr0: 0, envelopes: [envelopeOf(0)] }));
     await store.append(inputOf({ slot: b, ctr0: 0, envelopes: [envelopeOf(0)], account: bob, device: bobs }));
@@ -248,7 +248,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(byAlice).toMatchObject({ ok: true, value: { purged: [{ slot: b, ctr: 0 }] } });
   });
 
-  contract('[ST8] one\'s own account\'s entry is purged from another device', async (store) => {
+  contract('[SO8] one\'s own account\'s entry is purged from another device', async (store) => {
     const { a } = await twoPeople(store);
     await store.append(inputOf({ slot: a, ctr0: 0, envelopes: [envelopeOf(0)] }));
     const bobs2 = deviceOf(9);
@@ -258,7 +258,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.append(inputOf({ slot: b2, ctr0: 0, envelopes: [{ bytes: envelopeOf(1), purge: { slot: b, ctr: 0 } }], account: bob, device: bobs2 }))).toMatchObject({ ok: true });
   });
 
-  contract('[ST9] a slot stays its device\'s, is replaced once, and is never given out again', async (store) => {
+  contract('[SO9] a slot stays its device\'s, is replaced once, and is never given out again', async (store) => {
     await makeChat(store, { [alice]: 'owner', [bob]: 'member' });
     const seen: number[] = [];
     const slot = async () => (await store.slotOf(chat, alice, phone))!.slot;
@@ -280,7 +280,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(new Set(seen).size).toBe(seen.length);
   });
 
-  contract('[ST10] a renewed lineage is new, and next slots skip ahead in every conversation', async (store) => {
+  contract('[SO10] a renewed lineage is new, and next slots skip ahead in every conversation', async (store) => {
     await makeChat(store, { [alice]: 'owner' });
     const kept = (await store.slotOf(chat, alice, phone))!.slot;
     const before = await store.lineage();
@@ -294,7 +294,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect((await store.slotOf(conversationOf(2), alice, phone))!.slot).toBe(slotSkip + 1);
   });
 
-  contract('[ST11] pages end at their count or bytes, oldest first, one row at least', async (store) => {
+  contract('[SO11] pages end at their count or bytes, oldest first, one row at least', async (store) => {
     const { a } = await twoPeople(store);
     await store.append(inputOf({ slot: a, ctr0: 0, envelopes: Array.from({ length: 10 }, (_, i) => envelopeOf(i, 100)) }));
     const seqs = (rows: readonly { seq: number }[]) => rows.map((row) => row.seq);
@@ -310,7 +310,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.rowsAfter(conversationOf(9), 0, 9, Infinity)).toEqual([]);
   });
 
-  contract('[ST12] the greatest mark per slot wins', async (store) => {
+  contract('[SO12] the greatest mark per slot wins', async (store) => {
     const { a, b } = await twoPeople(store);
     const mark = (slot: number, markCtr: number, rt: number) => store.putMark(chat, { slot, markCtr, rt, sealed: envelopeOf(markCtr) });
     expect(await mark(a, 5, 100)).toBe(true);
@@ -322,7 +322,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.putMark(conversationOf(9), { slot: 1, markCtr: 1, rt: 1, sealed: envelopeOf(1) })).toBe(false);
   });
 
-  contract('[ST12] marks of one millisecond, and of a clock that stepped back, are not missed', async (store) => {
+  contract('[SO12] marks of one millisecond, and of a clock that stepped back, are not missed', async (store) => {
     const { a, b } = await twoPeople(store);
     await store.putMark(chat, { slot: a, markCtr: 1, rt: 100, sealed: envelopeOf(1) });
     const cursor = Math.max(...(await store.marksSince(chat, 0)).map((mark) => mark.rt));
@@ -331,7 +331,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect((await store.marksSince(chat, cursor)).map((mark) => mark.slot)).toEqual([b, a]);
   });
 
-  contract('[ST13] a group log grows by compare-and-set, and the roster moves with it', async (store) => {
+  contract('[SO13] a group log grows by compare-and-set, and the roster moves with it', async (store) => {
     expect(await nextEntry(store, 2, { members: { [alice]: 'owner' } })).toEqual({ ok: false, error: { height: 0 } });
     expect(await nextEntry(store, 1, { members: { [alice]: 'owner', [bob]: 'member' }, now: 500 })).toEqual({ ok: true, value: { height: 1, rt: 500, joined: expect.arrayContaining([alice, bob]), left: [] } });
     expect(await nextEntry(store, 1, { members: { [carol]: 'owner' } })).toEqual({ ok: false, error: { height: 1 } });
@@ -354,7 +354,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.crowded([alice, bob, carol], 2)).toEqual([]);
   });
 
-  contract('[ST13] of two appends at once one wins, and the other learns the height', async (store) => {
+  contract('[SO13] of two appends at once one wins, and the other learns the height', async (store) => {
     await makeChat(store, { [alice]: 'owner', [bob]: 'admin' });
     const answers = await Promise.all([
       nextEntry(store, 2, { members: { [alice]: 'owner', [bob]: 'admin', [carol]: 'member' } }),
@@ -365,7 +365,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect((await store.members(chat)).length).toBe(answers[0].ok ? 3 : 1);
   });
 
-  contract('[ST14] each account reads its own newest wrap, and none after it left', async (store) => {
+  contract('[SO14] each account reads its own newest wrap, and none after it left', async (store) => {
     await makeChat(store, { [alice]: 'owner', [bob]: 'member' });
     const wrap = (account: AccountId, number: number) => ({ account, uekGen: number, wrap: envelopeOf(number) });
     await nextEntry(store, 2, { epoch: 2, members: { [alice]: 'owner', [bob]: 'member' }, wraps: [wrap(alice, 1), wrap(bob, 2)] });
@@ -382,7 +382,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     genesis: textToBytes(`genesis ${number}`), vault: textToBytes('vault 1'), uekWraps: [{ device: phone, gen: 1, wrap: textToBytes('wrap') }], now: 1,
   });
 
-  contract('[ST15] of two who take one handle at once one wins; an account id is made once', async (store) => {
+  contract('[SO15] of two who take one handle at once one wins; an account id is made once', async (store) => {
     const answers = await Promise.all([register(store, 1, 'ada'), register(store, 2, 'ada')]);
     expect(answers).toEqual([{ ok: true, value: undefined }, { ok: false, error: 'handle-taken' }]);
     expect(await register(store, 1, 'eve')).toEqual({ ok: false, error: 'account-exists' });
@@ -393,7 +393,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.accountById(bob)).toBeUndefined();
   });
 
-  contract('[ST16] an account log grows by compare-and-set', async (store) => {
+  contract('[SO16] an account log grows by compare-and-set', async (store) => {
     await register(store, 1, 'ada');
     const entries = [textToBytes('one'), textToBytes('two')];
     expect(await store.appendAccountEntries(alice, 2, entries, [], 5)).toEqual({ ok: false, error: { height: 0 } });
@@ -406,7 +406,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.uekWraps(bob, laptop)).toEqual([]);
   });
 
-  contract('[ST16] a vault moves one version at a time; a password moves with its vault or not at all', async (store) => {
+  contract('[SO16] a vault moves one version at a time; a password moves with its vault or not at all', async (store) => {
     await register(store, 1, 'ada');
     expect(await store.vault(alice)).toEqual({ version: 1, vault: textToBytes('vault 1') });
     expect(await store.putVault(alice, 3, textToBytes('x'))).toEqual({ ok: false, error: { version: 1 } });
@@ -420,7 +420,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.vault(bob)).toBeUndefined();
   });
 
-  contract('[ST17] the greatest profile version wins', async (store) => {
+  contract('[SO17] the greatest profile version wins', async (store) => {
     await register(store, 1, 'ada');
     expect(await store.profile(alice)).toBeUndefined();
     expect(await store.putProfile(alice, 5, textToBytes('five'))).toBe(true);
@@ -430,7 +430,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.profile(alice)).toEqual({ version: 5, sealed: textToBytes('five') });
   });
 
-  contract('[ST18] sessions are found, bound, extended and ended', async (store) => {
+  contract('[SO18] sessions are found, bound, extended and ended', async (store) => {
     const session = (idHash: string, account: AccountId, expiresAt: number) => ({ idHash, account, device: undefined, expiresAt, createdAt: 1 });
     for (const [hash, account, expiresAt] of [['h1', alice, 100], ['h2', alice, 200], ['h3', bob, 300], ['h4', bob, 400]] as const) await store.putSession(session(hash, account, expiresAt));
     await store.bindSession('h1', phone);
@@ -446,7 +446,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await store.session('h4')).toBeDefined();
   });
 
-  contract('[ST19] a server clock that steps back moves no receipt time back', async (store) => {
+  contract('[SO19] a server clock that steps back moves no receipt time back', async (store) => {
     const { a } = await twoPeople(store);
     const times = [5_000, 4_000, 4_500, 6_000];
     for (const [ctr, now] of times.entries()) await store.append(inputOf({ slot: a, ctr0: ctr, envelopes: [envelopeOf(ctr)], now }));
@@ -454,7 +454,7 @@ export function storeContract(name: string, { open }: StoreFactory): void {
     expect(await nextEntry(store, 2, { members: { [alice]: 'owner' }, removes: true, now: 10 })).toMatchObject({ ok: true, value: { rt: 6_000 } });
   });
 
-  contract('[ST26] companions share a conversation', async (store) => {
+  contract('[SO26] companions share a conversation', async (store) => {
     await makeChat(store, { [alice]: 'owner', [bob]: 'member' });
     await makeChat(store, { [alice]: 'owner', [bob]: 'member', [carol]: 'member' }, conversationOf(2));
     await makeChat(store, { [accountOf(4)]: 'owner' }, conversationOf(3));
