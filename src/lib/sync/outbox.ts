@@ -14,7 +14,7 @@ import { err, ok, type Result } from '#lib/std/result.ts';
 import type { Database, ReadTx, WriteTx } from '#lib/storage/database.ts';
 import { ofConversation } from '#lib/storage/keys.ts';
 import type { StoredConversation, StoredOutbox, StoredRow } from '#lib/storage/schema.ts';
-import type { EnqueueExtra, EnqueueInput, Renumbering, Seal, SealProblem } from './types.ts';
+import type { EnqueueExtra, EnqueueInput, Ingested, Renumbering, Seal, SealProblem } from './types.ts';
 
 /** Each is one change of epoch that met an entry on its way; more than a few never happen in a row. */
 export const formerEnvelopesMax = 4;
@@ -251,7 +251,7 @@ export interface OwnRowsOutcome {
 export const ownRowStores = ['outbox', 'refused'] as const;
 
 /** Own rows take their entries out of the outbox; answers the conversation as it is then, not yet saved. */
-export async function matchOwnRows(tx: WriteTx, before: StoredConversation, rows: readonly StoredRow[]): Promise<OwnRowsOutcome> {
+export async function matchOwnRows(tx: WriteTx, before: StoredConversation, rows: readonly StoredRow[], said: Ingested['said'] = []): Promise<OwnRowsOutcome> {
   let stored = before;
   const { conversation } = stored;
   const delivered: number[] = [];
@@ -270,7 +270,14 @@ export async function matchOwnRows(tx: WriteTx, before: StoredConversation, rows
     if (isSame || former) {
       await tx.delete('outbox', [conversation, ctr]);
       delivered.push(ctr);
-    } else forked ??= { slot, ctr };
+    } else {
+      // Ours, from a life we do not remember: the words have arrived, the chain is lost.
+      forked ??= { slot, ctr };
+      if (!entry.envelope && said.some((each) => each.ctr === ctr && equalBytes(each.sealedEvent, entry.sealedEvent))) {
+        await tx.delete('outbox', [conversation, ctr]);
+        delivered.push(ctr);
+      }
+    }
     if (former && !isSame) {
       if (entry.refused) await tx.delete('refused', [conversation, slot, ctr]);
       // An earlier form was stored after all, so it was not refused in the end, and what was sealed on top of the other one is sealed anew.

@@ -97,7 +97,7 @@ export function createReceiver(context: Context, { sender, comparer, onCheckRows
 
   async function save(live: Live, rows: readonly Row[]): Promise<boolean> {
     const { conversation } = live;
-    const { stored, write, after, stores } = await ingest(conversation, rows, 'live');
+    const { stored, said, write, after, stores } = await ingest(conversation, rows, 'live');
     assert(stored.length === rows.length && stored.every((row, i) => row.seq === rows[i]!.seq), 'ingest answers one row per row');
     const names = new Set<StoreName>(['conversations', 'lost', ...rowStores, ...ownRowStores, ...(write ? (stores ?? ingestStores) : [])]);
     const saved = await database.write([...names], async (tx) => {
@@ -105,7 +105,7 @@ export function createReceiver(context: Context, { sender, comparer, onCheckRows
       // Whoever moved the cursor meanwhile (a cut) has the last word.
       if (!before || before.cursor + 1 !== rows[0]!.seq || before.lineage !== context.lineage()) return undefined;
       await putRows(tx, conversation, stored);
-      const outcome = await matchOwnRows(tx, before, stored);
+      const outcome = await matchOwnRows(tx, before, stored, said);
       if (before.hasLost) for (const { slot, ctr } of stored) await tx.delete('lost', [conversation, slot, ctr]);
       await tx.put('conversations', conversation, { ...outcome.stored, cursor: rows.at(-1)!.seq });
       await write?.(tx);

@@ -202,7 +202,7 @@ export function openSync(deps: SyncDeps): Sync {
   }
 
   async function goOn(live: Live): Promise<void> {
-    if (live.cursor >= live.head && !live.inFlight && !live.isSlotRequested && live.phase === 'live') live.deadline = undefined;
+    if (live.cursor >= live.head && !live.isAsking && !live.inFlight && !live.isSlotRequested && live.phase === 'live') live.deadline = undefined;
     if (live.phase !== 'live') return changed(live);
     await sender.changeSlot(live);
     await sender.pump(live);
@@ -267,6 +267,7 @@ export function openSync(deps: SyncDeps): Sync {
       waiting: (await readUnacknowledged(tx, conversation, 0, 1))[0]?.ctr,
     }));
     if (!before.stored || !context.isCurrent(live)) return;
+    live.isAsking = false;
     live.openSeg = Math.max(live.openSeg, frame.openSeg);
     if (frame.logHeight > before.stored.logHeight) events.groupMoved(conversation, frame.logHeight);
     if (live.phase === 'comparing') return;
@@ -332,7 +333,7 @@ export function openSync(deps: SyncDeps): Sync {
     let next = Infinity;
     for (const live of lives.values()) {
       if (live.deadline === undefined || live.h === undefined || live.phase === 'not-member') continue;
-      const isOpen = live.phase !== 'live' || live.inFlight || live.isSlotRequested || live.slotChange || live.fetch || live.cursor < live.head;
+      const isOpen = live.phase !== 'live' || live.isAsking || live.inFlight || live.isSlotRequested || live.slotChange || live.fetch || live.cursor < live.head;
       if (!isOpen) live.deadline = undefined;
       else if (live.deadline <= now) late.push(live);
       else next = Math.min(next, live.deadline);

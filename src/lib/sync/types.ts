@@ -47,6 +47,11 @@ export interface AlsoWrite {
 export interface Ingested extends AlsoWrite {
   /** One per row given, same order and seq. */
   readonly stored: readonly StoredRow[];
+  /**
+   * Own rows that say the very event (same stamp) of the entry with their ctr that waits unsealed, as a
+   * profile brought back from a backup meets them: with it as read from the outbox, so it is not said twice.
+   */
+  readonly said?: readonly { readonly ctr: number; readonly sealedEvent: Bytes }[];
 }
 
 /** The chain of this device's slot just before the first entry to seal. */
