@@ -34,12 +34,16 @@ export interface OpenManyContext extends OpenContext {
   readonly me: AccountId;
   /**
    * `newer`: the rows follow all rows held. `older`: they end right below them. `again`: rows held
-   * already, pending ones with whatever neighbours the caller has, opened once more.
+   * already, pending ones with whatever neighbours the caller has, opened once more. Verdicts kept with
+   * rows count then: what was `ok` needs no second signature check, and what was `bad` stays so.
    */
   readonly mode: 'newer' | 'older' | 'again';
   /** With `newer`: every row from seq 1 is held or given here, so a device's first entry has ctr 0. */
   readonly fromStart?: boolean;
 }
+
+/** A row, and the verdict kept with it if there is one: `StoredRow` is one. */
+export type HeldRow = Row & { readonly check?: CheckedRow['check']; readonly fault?: string };
 
 export interface OpenedMany {
   /** As given, in the order given. */
@@ -58,7 +62,7 @@ export interface OpenedMany {
 const parallelMax = 256;
 
 interface Draft {
-  readonly row: Row;
+  readonly row: HeldRow;
   /** Undefined for a row that is purged or did not open. */
   inner: Inner | undefined;
   readonly purge: EntryId | undefined;
@@ -68,7 +72,7 @@ interface Draft {
 }
 
 /** `rows` ascend in seq. */
-export async function openMany(rows: readonly Row[], context: OpenManyContext): Promise<OpenedMany> {
+export async function openMany(rows: readonly HeldRow[], context: OpenManyContext): Promise<OpenedMany> {
   assert(rows.every((row, i) => i === 0 || rows[i - 1]!.seq < row.seq), 'rows ascend in seq');
   const drafts = await unsealAll(rows, context);
   const bySlot = new Map<number, Draft[]>();
@@ -93,7 +97,7 @@ export async function openMany(rows: readonly Row[], context: OpenManyContext): 
   return answer(drafts, context, { chains, alarms });
 }
 
-async function unsealAll(rows: readonly Row[], context: OpenManyContext): Promise<readonly Draft[]> {
+async function unsealAll(rows: readonly HeldRow[], context: OpenManyContext): Promise<readonly Draft[]> {
   const keys = new Map<number, CryptoKey | undefined>();
   const readId = createIdReader();
   const drafts: Draft[] = [];
@@ -110,7 +114,8 @@ async function unsealAll(rows: readonly Row[], context: OpenManyContext): Promis
       const draft: Draft = { row, inner: undefined, purge: envelope?.ok ? envelope.value.purge : undefined, problem: undefined, authentic: false };
       drafts.push(draft);
       if (!envelope) continue;
-      if (!envelope.ok) draft.problem = { type: 'bad', fault: envelope.error };
+      if (context.mode === 'again' && row.check === 'bad') draft.problem = { type: 'bad', fault: row.fault as EntryFault };
+      else if (!envelope.ok) draft.problem = { type: 'bad', fault: envelope.error };
       else if (!keys.get(envelope.value.epoch)) draft.problem = { type: 'pending', needs: { type: 'epoch', epoch: envelope.value.epoch } };
       else {
         const inner = readInner(plaintexts[i], readId);
@@ -165,12 +170,12 @@ function isVouched({ row, inner }: Draft, held: SlotChain): boolean {
 }
 
 /** From the newest down to the first signature that holds: all below it is authentic. */
-async function authenticate({ drafts, vouched }: Run, context: OpenContext): Promise<void> {
+async function authenticate({ drafts, vouched }: Run, context: OpenManyContext): Promise<void> {
   let holds = vouched;
   for (let i = drafts.length - 1; i >= 0; i--) {
     const draft = drafts[i]!;
     if (draft.problem) continue;
-    holds ||= await verifySignature(draft.inner!, context);
+    holds ||= (context.mode === 'again' && draft.row.check === 'ok') || await verifySignature(draft.inner!, context);
     draft.authentic = holds;
     if (!holds) draft.problem = { type: 'bad', fault: 'wrong-signature' };
   }
@@ -242,7 +247,7 @@ function joinFault({ ctr }: EntryId, inner: Inner, held: SlotChain | undefined, 
   return undefined;
 }
 
-function movedChain(chain: readonly Draft[], bound: { readonly slot: number; readonly account: AccountId; readonly device: string }, held: SlotChain | undefined): SlotChain {
+function movedChain(chain: readonly Draft[], bound: { readonly slot: number; readonly account: AccountId; readonly device: string }, held: SlotChain | undefined): SlotChain | undefined {
   const top = chain[chain.length - 1]!;
   const bottom = chain[0]!;
   const chainOf = ({ authentic, inner }: Draft) => (authentic && inner ? inner.chain : chainUnknown);
@@ -250,6 +255,7 @@ function movedChain(chain: readonly Draft[], bound: { readonly slot: number; rea
   const { slot, account, device } = bound;
   const topMoves = !held || top.row.ctr > held.ctr || (top.row.ctr === held.ctr && held.chain.length === 0);
   const bottomMoves = !held || bottom.row.ctr < held.firstCtr || (bottom.row.ctr === held.firstCtr && held.firstPrev.length === 0);
+  if (!topMoves && !bottomMoves) return undefined;
   return {
     slot, account, device,
     ctr: topMoves ? top.row.ctr : held.ctr,
@@ -281,10 +287,11 @@ function answer(drafts: readonly Draft[], context: OpenManyContext, { chains, al
   const entries: OpenedEntry[] = [];
   const needs = new Map<string, Need>();
   const bad: (EntryId & { fault: EntryFault })[] = [];
-  for (const { row, inner, problem } of drafts) {
+  for (const { row: { seq, seg, slot, clock, ctr, rt, envelope }, inner, problem } of drafts) {
+    const row: Row = { seq, seg, slot, clock, ctr, rt, envelope };
     if (problem?.type === 'bad') {
       rows.push({ ...row, check: 'bad', fault: problem.fault });
-      bad.push({ slot: row.slot, ctr: row.ctr, fault: problem.fault });
+      bad.push({ slot, ctr, fault: problem.fault });
     } else if (problem) {
       rows.push({ ...row, check: 'pending' });
       needs.set(JSON.stringify(problem.needs), problem.needs);
