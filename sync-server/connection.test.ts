@@ -702,6 +702,20 @@ test('[SY27] a fault of ours ends one connection as internal, is reported, and n
   expect(ann.seqs(0)).toEqual([1]);
 });
 
+test('[SY27] entries the store could not keep are not acknowledged, and can be sent again', async () => {
+  const world = createWorld();
+  const { conversation, ann, bob } = await pair(world);
+  const { append } = world.store;
+  Object.assign(world.store, { append: () => Promise.reject(new Error('the disk is full')) });
+  await ann.say(put(0, 0));
+  expect([ann.closedAs, ann.frames, bob.frames]).toEqual(['internal', [], []]);
+  Object.assign(world.store, { append });
+  const back = world.node().connect(ann.account, ann.device);
+  await back.say(hello(back), { type: 'sub', items: [item(0, conversation, { cursor: 0, slot: 1, logHeight: 1 })] }, put(0, 0));
+  expect(back.of('ack')).toMatchObject([{ nextCtr: 1, firstSeq: 1 }]);
+  expect(bob.seqs(7)).toEqual([1]);
+});
+
 test('[SY21] a flood of frames closes, a flood of entries is refused, a flood of typing is dropped', async () => {
   const world = createWorld();
   const { conversation, ann, bob } = await pair(world);

@@ -2,20 +2,20 @@
  * The conversations of one connection: which it follows, from where, and what it may ask about them.
  *
  * Membership is checked when a conversation is followed and again whenever its group log moves; while a
- * check runs nothing of it is sent, so somebody removed sees nothing that came after [SY17]. An entry is
- * taken only for the slot the client said it seals for, because a slot is bound into every seal.
+ * check runs nothing of it is sent, so somebody removed sees nothing that came after [SY17].
  */
 import { sha256 } from '#lib/crypto/primitives.ts';
 import { limits as wireLimits } from '#lib/protocol/limits.ts';
 import { encodeSegment } from '#lib/protocol/segment.ts';
-import { nackCodes, type CloseName, type NackName } from '#lib/protocol/codes.ts';
 import { createDelivery, type Subscription } from './delivery.ts';
+import { createWriting } from './writing.ts';
+import type { CloseName, NackName } from '#lib/protocol/codes.ts';
 import type { DownFrame, UpFrameOf } from '#lib/protocol/frame.ts';
 import type { AccountId, ConversationId, DeviceId } from '#lib/protocol/ids.ts';
 import type { BusMessage } from '#lib/server/bus/port.ts';
 import type { ConversationHead, LogStore, MarkRow } from '#lib/server/store/port.ts';
-import type { ConnectionDeps, ConnectionLimits } from './connection.ts';
 import type { Roster } from './fanout.ts';
+import type { ConnectionDeps, ConnectionLimits } from './types.ts';
 
 export interface Conversations {
   readonly subscribe: (items: UpFrameOf<'sub'>['items']) => Promise<void>;
@@ -57,10 +57,11 @@ const followUpsAtOnce = 8;
 const fetchBytesMax = wireLimits.frameSizeBytesMax - wireLimits.fetchRowsMax * 40 - wireLimits.envelopeSizeBytesMax;
 
 export function createConversations(deps: ConversationsDeps): Conversations {
-  const { store, bus, clock, fanout, account, device, limits, say, run } = deps;
+  const { store, bus, clock, fanout, account, limits, say, run } = deps;
   const byHandle = new Map<number, Subscription>();
   const byConversation = new Map<ConversationId, Subscription>();
   const delivery = createDelivery({ ...deps, run: (doing, task) => void run(doing, task) });
+  const writing = createWriting({ ...deps, delivery, drop, find: (h) => byHandle.get(h), followed });
 
   // ---- Following -----------------------------------------------------------------------------
 
@@ -109,9 +110,9 @@ export function createConversations(deps: ConversationsDeps): Conversations {
   async function settle(sub: Subscription, item: UpFrameOf<'sub'>['items'][number], head: ConversationHead): Promise<void> {
     takeHead(sub, head);
     if (item.slot === 0 || item.cursor !== sub.head || item.logHeight !== sub.logHeight) {
-      if (!(await findSlot(sub))) return;
+      if (!(await writing.findSlot(sub))) return;
       if (item.slot === 0) sub.claimedSlot = sub.slot!;
-      sayState(sub);
+      writing.sayState(sub);
     }
     sub.sent = Math.min(item.cursor ?? sub.head, sub.head);
     sub.holds -= 1;
@@ -179,91 +180,6 @@ export function createConversations(deps: ConversationsDeps): Conversations {
     return undefined;
   }
 
-  // ---- Writing -------------------------------------------------------------------------------
-
-  /** One write of a conversation at a time, in order; an honest client has one under way. */
-  function write(sub: Subscription, task: () => Promise<void>): Promise<void> | undefined {
-    if (sub.writes >= limits.writesQueuedMax) return undefined;
-    sub.writes += 1;
-    const before = sub.writes > 1 ? sub.lastWrite : undefined;
-    async function inTurn(): Promise<void> {
-      if (before) await before;
-      try {
-        if (!sub.isGone) await task();
-      } finally {
-        sub.writes -= 1;
-      }
-    }
-    return (sub.lastWrite = run('writing', inTurn));
-  }
-
-  async function put(frame: UpFrameOf<'put'>): Promise<void> {
-    const sub = byHandle.get(frame.h);
-    if (!sub) return say({ type: 'notMember', h: frame.h });
-    await (write(sub, () => append(sub, frame)) ?? refusePut(frame, 'RATE'));
-  }
-
-  async function append(sub: Subscription, { ctr0, envelopes }: UpFrameOf<'put'>): Promise<void> {
-    if (sub.slot === undefined && !(await findSlot(sub))) return;
-    if (sub.slot !== sub.claimedSlot) return refuseSlot(sub);
-    const done = await deps.put({ account, device, conversation: sub.conversation, slot: sub.slot!, ctr0, envelopes });
-    if (sub.isGone) return;
-    if (!done.ok) {
-      sayNack(sub, done.error.nack, done.error.nextCtr);
-      if (done.error.nack === 'NO_SLOT') await renewSlot(sub);
-      return;
-    }
-    const { nextCtr, firstSeq, rt, rows } = done.value;
-    sub.nextCtr = nextCtr;
-    sub.activeAt = clock.now();
-    say({ type: 'ack', h: sub.h, nextCtr, firstSeq, count: envelopes.length, rt });
-    // The bus brings these rows too; whichever comes first in step is sent.
-    delivery.rows(sub, firstSeq + envelopes.length - 1, rows);
-  }
-
-  function refusePut(frame: UpFrameOf<'put'>, nack: NackName): void {
-    const sub = byHandle.get(frame.h);
-    if (sub) sayNack(sub, nack, sub.nextCtr);
-    else say({ type: 'notMember', h: frame.h });
-  }
-
-  /** Sealed for a slot that is not this device's any more: the client learns its slot and seals anew. */
-  function refuseSlot(sub: Subscription): void {
-    sayState(sub);
-    sayNack(sub, 'NO_SLOT', sub.nextCtr);
-  }
-
-  async function renewSlot(sub: Subscription): Promise<void> {
-    if (await findSlot(sub)) sayState(sub);
-  }
-
-  async function findSlot(sub: Subscription): Promise<boolean> {
-    const found = await store.slotOf(sub.conversation, account, device);
-    if (sub.isGone) return false;
-    if (!found) drop(sub);
-    else takeSlot(sub, found);
-    return found !== undefined;
-  }
-
-  function takeSlot(sub: Subscription, { slot, nextCtr }: { readonly slot: number; readonly nextCtr: number }): void {
-    sub.slot = slot;
-    sub.nextCtr = nextCtr;
-  }
-
-  async function newSlot({ h, from }: UpFrameOf<'newSlot'>): Promise<void> {
-    const sub = await followed(h);
-    if (!sub) return;
-    const writing = write(sub, async () => {
-      const next = await store.replaceSlot(sub.conversation, account, device, from);
-      if (sub.isGone) return;
-      if (!next) return drop(sub);
-      takeSlot(sub, next);
-      sub.claimedSlot = next.slot;
-      sayState(sub);
-    });
-    await (writing ?? deps.shut('tooMany'));
-  }
-
   // ---- Reading -------------------------------------------------------------------------------
 
   async function fetch({ h, fromSeq, count, direction }: UpFrameOf<'fetch'>): Promise<void> {
@@ -295,8 +211,8 @@ export function createConversations(deps: ConversationsDeps): Conversations {
 
   async function mark({ h, markCtr, sealed }: UpFrameOf<'mark'>): Promise<void> {
     const sub = await followed(h);
-    if (!sub || (sub.slot === undefined && !(await findSlot(sub)))) return;
-    if (sub.slot !== sub.claimedSlot) return sayState(sub);
+    if (!sub || (sub.slot === undefined && !(await writing.findSlot(sub)))) return;
+    if (sub.slot !== sub.claimedSlot) return writing.sayState(sub);
     const row: MarkRow = { slot: sub.slot!, markCtr, rt: clock.now(), sealed };
     const roster = await fanout.roster(sub.conversation, sub.logHeight);
     if (!roster.has(account)) return drop(sub);
@@ -313,8 +229,8 @@ export function createConversations(deps: ConversationsDeps): Conversations {
 
   async function ephemeral({ h, sealed }: UpFrameOf<'eph'>): Promise<void> {
     const sub = await followed(h);
-    if (!sub || (sub.slot === undefined && !(await findSlot(sub)))) return;
-    if (sub.slot !== sub.claimedSlot) return sayState(sub);
+    if (!sub || (sub.slot === undefined && !(await writing.findSlot(sub)))) return;
+    if (sub.slot !== sub.claimedSlot) return writing.sayState(sub);
     const roster = await fanout.roster(sub.conversation, sub.logHeight);
     if (!roster.has(account)) return drop(sub);
     if (roster.intimate) fanout.publish(roster, { type: 'eph', conversation: sub.conversation, slot: sub.slot!, sealed });
@@ -396,19 +312,8 @@ export function createConversations(deps: ConversationsDeps): Conversations {
     for (const sub of [...byHandle.values()]) leave(sub);
   }
 
-  // ---- Frames ----------------------------------------------------------------------------------
-
-  function sayState(sub: Subscription): void {
-    const { h, head, slot = 0, nextCtr, openSeg, logHeight } = sub;
-    say({ type: 'state', h, head, slot, nextCtr, openSeg, logHeight, serverTime: clock.now() });
-  }
-
-  function sayNack(sub: Subscription, name: NackName, nextCtr: number): void {
-    say({ type: 'nack', h: sub.h, code: nackCodes[name].code, nextCtr });
-  }
-
   return {
-    subscribe, unsubscribe, put, refusePut, newSlot, fetch, segment, mark, ephemeral, onBus, membershipMoved, compare, resume: delivery.resume, end,
+    subscribe, unsubscribe, put: writing.put, refusePut: writing.refuse, newSlot: writing.newSlot, fetch, segment, mark, ephemeral, onBus, membershipMoved, compare, resume: delivery.resume, end,
   };
 }
 

@@ -12,8 +12,8 @@ import { assert } from '#lib/std/assert.ts';
 import type { ConversationId } from '#lib/protocol/ids.ts';
 import type { Row } from '#lib/protocol/row.ts';
 import type { LogStore, MarkRow } from '#lib/server/store/port.ts';
-import type { ConnectionLimits } from './connection.ts';
 import type { Fanout } from './fanout.ts';
+import type { ConnectionLimits } from './types.ts';
 
 /** One conversation on one connection. */
 export interface Subscription {

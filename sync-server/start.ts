@@ -112,7 +112,7 @@ function listen(http: Server, { host, port }: Config): Promise<void> {
 
 function portFault(error: NodeJS.ErrnoException, host: string, port: number): Error {
   switch (error.code) {
-    case 'EADDRINUSE': return new StartFault('config', `port ${port} is taken by another program: stop it, or choose another with PORT=${port + 1}`);
+    case 'EADDRINUSE': return new StartFault('config', `port ${port} is taken by another program: stop it, or choose another with PORT=${port < 65_535 ? port + 1 : port - 1}`);
     case 'EACCES': return new StartFault('config', `port ${port} may not be used by this user: choose one above 1023 with PORT`);
     case 'EADDRNOTAVAIL': case 'ENOTFOUND': return new StartFault('config', `HOST "${host}" is no address of this machine`);
     default: return error;
