@@ -2,9 +2,10 @@ import { expect, test, vi } from 'vitest';
 import { addDevice, revokeDevice } from '#lib/chains/fixtures/people.ts';
 import { api } from '#lib/protocol/api.ts';
 import { nackCodes } from '#lib/protocol/codes.ts';
-import { bytesToId, type ConversationId } from '#lib/protocol/ids.ts';
+import { bytesToId, type AccountId, type ConversationId } from '#lib/protocol/ids.ts';
 import { limits } from '#lib/protocol/limits.ts';
 import { concatBytes } from '#lib/std/bytes.ts';
+import { channelsFor } from './fanout.ts';
 import { act, add, buildEntry, create, makeWorld, postEntry, read, realRandom, remove, sealedEnvelope, settle, wrapsFor, type Resident, type TestChat, type World } from '../../../tests/support/server-world.ts';
 
 const random = { ...realRandom, fraction: () => 0 };
@@ -133,6 +134,23 @@ test('[SV18] a node that did not see the log grow replays it from the store', as
   expect((await act(world, chat, bob, add(eve.person))).status).toBe(200);
   const third = await buildEntry(world, chat, ada.person, [remove(eve.person.account)]);
   expect(await other.groups.append(by(ada), chat.conversation, third.bytes, wrapsFor(third))).toMatchObject({ ok: true, value: { height: 4 } });
+});
+
+test('[SV12] group changes are limited per account, by how many accounts they name', async () => {
+  const { world, ada, bob, chat } = await trio();
+  await world.server.limits.take('groupAppend', ada.person.account, 238); // the creation took one
+  expect((await act(world, chat, ada, { type: 'role', account: bob.person.account, role: 'admin' })).status).toBe(200);
+  const refused = await act(world, chat, ada, { type: 'role', account: bob.person.account, role: 'member' });
+  expect(refused.fault).toMatchObject({ name: 'too-many' });
+  expect(refused.fault!.number).toBeGreaterThan(0);
+  expect((await act(world, chat, bob, { type: 'leave' })).status).toBe(200); // another account has its own window
+});
+
+test('[SV24] up to 64 members are reached by their own channels, more by one of the conversation', () => {
+  const { conversation } = newChat();
+  const members = Array.from({ length: 65 }, () => bytesToId<AccountId>(realRandom.bytes(16)));
+  expect(channelsFor(conversation, members.slice(0, 64))).toEqual(members.slice(0, 64).map((account) => `u:${account}`));
+  expect(channelsFor(conversation, members)).toEqual([`c:${conversation}`]);
 });
 
 test('[SV24] a group change is announced to members, to those who left, and with each one\'s membership version', async () => {

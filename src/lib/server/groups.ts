@@ -4,7 +4,7 @@
  * conversation does not exist.
  */
 import { decodeGroupEntry } from '#lib/chains/group-entry.ts';
-import { verifyGroupEntries, verifyGroupEntry, wrapsMatch } from '#lib/chains/group-log.ts';
+import { accountsOf, verifyGroupEntries, verifyGroupEntry, wrapsMatch } from '#lib/chains/group-log.ts';
 import type { GroupState } from '#lib/chains/group-state.ts';
 import type { AccountId, ConversationId, Lineage } from '#lib/protocol/ids.ts';
 import { limits as wireLimits } from '#lib/protocol/limits.ts';
@@ -114,10 +114,10 @@ export function createGroups({ store, accounts, bus, fanout, clock, limits, repo
     },
 
     async append(by, conversation, entry, wraps) {
-      const allowed = await limits.take('groupAppend', by.account);
-      if (!allowed.ok) return fault('too-many', '', allowed.error.seconds);
       if (!by.device) return fault('no-device');
       const decoded = decodeGroupEntry(entry);
+      const allowed = await limits.take('groupAppend', by.account, decoded.ok ? costOf(accountsOf(decoded.value).length) : 1);
+      if (!allowed.ok) return fault('too-many', '', allowed.error.seconds);
       if (!decoded.ok) return fault('refused', decoded.error);
       const { actor, device, height } = decoded.value;
       if (actor !== by.account || device !== by.device) return fault('forbidden', 'author');
@@ -152,4 +152,9 @@ export function createGroups({ store, accounts, bus, fanout, clock, limits, repo
       return ok({ height, rt });
     },
   };
+}
+
+/** An entry that names many accounts has that many logs replayed. */
+function costOf(accounts: number): number {
+  return 1 + Math.floor(accounts / 50);
 }
