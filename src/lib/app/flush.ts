@@ -4,15 +4,14 @@
  */
 import { createApiClient } from '#lib/identity/api-client.ts';
 import { openAccounts } from '#lib/identity/accounts.ts';
-import { loadIdentity, readUek } from '#lib/identity/records.ts';
-import { openGroups } from '#lib/groups/groups.ts';
+import { loadIdentity } from '#lib/identity/records.ts';
+import { openGroupReader } from '#lib/groups/reader.ts';
 import { err, ok } from '#lib/std/result.ts';
 import { systemClock, systemRandom } from '#lib/std/system.ts';
 import { StorageError } from '#lib/storage/database.ts';
 import { openAccountDatabase } from '#lib/storage/open.ts';
 import { openRegistry } from '#lib/storage/registry.ts';
 import { flushOutboxByHttp } from '#lib/sync/flush.ts';
-import { groupTransport } from './group-transport.ts';
 import { createSeal } from './sealing.ts';
 import { engineLockName } from './wire.ts';
 
@@ -34,11 +33,7 @@ async function flush(): Promise<number> {
     const { identity, device, sealer } = loaded;
     const api = createApiClient({ fetch: (input, init) => fetch(input, init), origin: '' });
     const accounts = await openAccounts({ database, api, clock: systemClock });
-    const groups = openGroups({
-      database, sealer, random: systemRandom, clock: systemClock, accounts, transport: groupTransport(api),
-      me: { account, device: identity.device, signKey: device.sign.privateKey },
-      uekPrivate: (gen) => readUek(database, gen),
-    });
+    const groups = openGroupReader(database, sealer);
     const seal = createSeal({
       database, groups, sealer, random: systemRandom, now: () => systemClock.now(),
       signer: { account, device: identity.device, key: device.sign.privateKey },

@@ -14,7 +14,7 @@ import type { Event } from '#lib/conversation/event.ts';
 import { resolveOwnTargets } from '#lib/conversation/event-targets.ts';
 import { readChain } from '#lib/conversation/open.ts';
 import { sealEntry } from '#lib/conversation/seal.ts';
-import type { Groups } from '#lib/groups/groups.ts';
+import type { GroupReader } from '#lib/groups/reader.ts';
 import type { Bytes } from '#lib/std/bytes.ts';
 import { err, ok, type Result } from '#lib/std/result.ts';
 import type { Random } from '#lib/std/random.ts';
@@ -26,7 +26,7 @@ import type { Seal, Sealed, SealProblem } from '#lib/sync/types.ts';
 
 export interface SealingDeps {
   readonly database: Database;
-  readonly groups: Pick<Groups, 'state' | 'epochKeys' | 'rotationNeeded'>;
+  readonly groups: GroupReader;
   readonly sealer: Sealer;
   readonly random: Random;
   /** Corrected by what the server said. */

@@ -9,10 +9,11 @@ import type { GroupLogFault, GroupOp, GroupState } from '#lib/chains/group-state
 import type { ConversationId } from '#lib/protocol/ids.ts';
 import type { Bytes } from '#lib/std/bytes.ts';
 import { err, ok, type Result } from '#lib/std/result.ts';
-import { confirmationTag, deriveEpochKeys, epochSecretSizeBytes, sealLink, sealWrap } from './keys.ts';
+import { confirmationTag, deriveEpochKeys, epochSecretSizeBytes, sealLink } from './keys.ts';
 import { createLookup, inBatches } from './lookup.ts';
 import { sealMeta, type GroupMeta } from './meta.ts';
 import type { EpochWrap, GroupsDeps } from './ports.ts';
+import { sealWrap } from './wraps.ts';
 
 /** What an entry is to do. Metadata is plain here: the epoch it is sealed under is known only when it is built. */
 export interface Plan {

@@ -9,7 +9,8 @@ import { limits } from '#lib/protocol/limits.ts';
 import { bytesToHex, textToBytes, type Bytes } from '#lib/std/bytes.ts';
 import { unwrap } from '#lib/std/result.ts';
 import { makeGroup, makeWorld, openClient, plainMeta, type Client } from './fixtures/world.ts';
-import { confirmationTag, openLink, openWrap, sealWrap } from './keys.ts';
+import { confirmationTag, openLink } from './keys.ts';
+import { openWrap, sealWrap } from './wraps.ts';
 
 /** What two devices that share an epoch can do: one seals, the other opens. */
 async function shareEpoch(a: Client, b: Client, conversation: ConversationId, epoch: number): Promise<boolean> {
@@ -413,6 +414,20 @@ test('[GR9] keys that were not to be had come with the next sync, and older tags
   bob.network.fetch = (answer) => answer;
   unwrap(await bob.groups.sync(conversation), 'and now the keys');
   expect(await shareEpoch(alice, bob, conversation, 2)).toBe(true);
+});
+
+test('[GR9] an entry taken in without its key is judged by its tag once the key is here', async () => {
+  const { world, clients: [alice, bob] } = await makeGroup(36, 2);
+  const conversation = unwrap(await alice.groups.createGroup({ meta: plainMeta('closed'), members: [bob.person.account], sharesHistory: false }), 'made');
+  unwrap(await bob.groups.sync(conversation), 'joined');
+  unwrap(await alice.groups.rotate(conversation), 'rotates');
+  bob.network.fetch = (answer) => ({ ...answer, wrap: undefined });
+  unwrap(await bob.groups.sync(conversation), 'the log is there');
+  const { commitment } = unwrap(decodeGroupEntry(world.logs.get(conversation)!.rows[1]!.entry), 'decodes');
+  const lie = (await sealWrap(world.random.bytes(32), bob.person.ueks.get(1)!.publicKey, { conversation, epoch: 2, commitment, account: bob.person.account, uekGen: 1 }))!;
+  bob.network.fetch = (answer) => ({ ...answer, wrap: { ...answer.wrap!, wrap: lie } });
+  expect(await bob.groups.sync(conversation)).toEqual({ ok: false, error: { type: 'alarm', fault: 'wrong-tag', height: 2 } });
+  expect(await bob.groups.epochKeys(conversation, 2)).toBeUndefined();
 });
 
 test('[GR10] names and pictures are sealed for this chat and epoch, padded, within bounds, and changed by admins', async () => {

@@ -1,6 +1,6 @@
 /**
  * What an epoch's 32-byte secret gives (crypto.md §4, §5.3): keys by HKDF label, the confirmation tag,
- * the link to the epoch before, and the wraps that hand it to members.
+ * and the link to the epoch before. The wraps that hand it to members are in wraps.ts.
  *
  *     content    "app/content/v1" | gid      AES-256-GCM, entries
  *     meta       "app/meta/v1" | gid         AES-256-GCM, name and picture, marks
@@ -9,12 +9,10 @@
  *     confirm    "app/confirm/v1"            HMAC-SHA-256 of the entry's commitment (the tag)
  *
  *     link aad   gid | epoch u32
- *     wrap       HPKE, info "app/epoch-wrap/v1", aad gid | epoch u32 | c | account | uek_gen u32
  */
 import { label, u32 } from '#lib/crypto/encoding.ts';
-import { openHpke, sealHpke } from '#lib/crypto/hpke.ts';
 import { deriveBytes, hmacSha256, importAesKey, sealAes, unsealAes } from '#lib/crypto/primitives.ts';
-import { idToBytes, type AccountId, type ConversationId } from '#lib/protocol/ids.ts';
+import { idToBytes, type ConversationId } from '#lib/protocol/ids.ts';
 import { concatBytes, type Bytes } from '#lib/std/bytes.ts';
 import type { Random } from '#lib/std/random.ts';
 
@@ -47,33 +45,6 @@ export async function sealLink(secret: Bytes, previous: Bytes, conversation: Con
 export async function openLink(secret: Bytes, link: Bytes, conversation: ConversationId, epoch: number): Promise<Bytes | undefined> {
   const previous = await unsealAes(await historyKey(secret), link, linkAssociated(conversation, epoch));
   return previous?.length === epochSecretSizeBytes ? previous : undefined;
-}
-
-export interface WrapPlace {
-  readonly conversation: ConversationId;
-  readonly epoch: number;
-  /** The commitment of the entry the wrap travels with. */
-  readonly commitment: Bytes;
-  readonly account: AccountId;
-  readonly uekGen: number;
-}
-
-/** Undefined when the recipient's key is no key. */
-export function sealWrap(secret: Bytes, recipientPublicKey: Bytes, place: WrapPlace): Promise<Bytes | undefined> {
-  return sealHpke({ recipientPublicKey, info: wrapInfo, associated: wrapAssociated(place), plaintext: secret });
-}
-
-export async function openWrap(wrap: Bytes, recipient: { readonly key: CryptoKey; readonly publicKey: Bytes }, place: WrapPlace): Promise<Bytes | undefined> {
-  const secret = await openHpke({
-    recipientKey: { privateKey: recipient.key, publicKey: recipient.publicKey }, info: wrapInfo, associated: wrapAssociated(place), sealed: wrap,
-  });
-  return secret?.length === epochSecretSizeBytes ? secret : undefined;
-}
-
-const wrapInfo = label('app/epoch-wrap/v1');
-
-function wrapAssociated({ conversation, epoch, commitment, account, uekGen }: WrapPlace): Bytes {
-  return concatBytes(idToBytes(conversation), u32(epoch), commitment, idToBytes(account), u32(uekGen));
 }
 
 function linkAssociated(conversation: ConversationId, epoch: number): Bytes {

@@ -12,10 +12,11 @@ import { equalSecrets } from '#lib/crypto/primitives.ts';
 import type { ConversationId } from '#lib/protocol/ids.ts';
 import type { Bytes } from '#lib/std/bytes.ts';
 import { err, ok, type Result } from '#lib/std/result.ts';
-import { confirmationTag, openLink, openWrap } from './keys.ts';
+import { confirmationTag, openLink } from './keys.ts';
 import type { LogStore, StoredEntry } from './log-store.ts';
 import { createLookup, fetchAccounts, mayBeStale } from './lookup.ts';
 import type { FetchedWrap, GroupAlarm, GroupsDeps, TransportFault } from './ports.ts';
+import { openWrap } from './wraps.ts';
 
 export type SyncError =
   | { readonly type: 'offline' }
