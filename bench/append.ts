@@ -16,7 +16,7 @@ import { assert } from '#lib/std/assert.ts';
 import { textToBytes, type Bytes } from '#lib/std/bytes.ts';
 import { systemRandom } from '#lib/std/system.ts';
 import { makeDataDir, seedRooms, startServer, type SeededMember } from '../tests/support/server.ts';
-import { cpuMsOf, memoryOf, printResult, quantile, round } from './harness.ts';
+import { cpuMsOf, printResult, quantile, round } from './harness.ts';
 
 const seconds = Number(process.env['BENCH_SECONDS'] ?? 8);
 const warmUpSeconds = 2;
@@ -83,11 +83,9 @@ async function run(rooms: number, members: number, writers: number): Promise<Rea
   const { dataDir, remove } = await makeDataDir();
   const seeded = await seedRooms(dataDir, { rooms, members });
   const server = await startServer({ dataDir });
-  const memoryBefore = memoryOf(server.pid);
   const counts: Counts = { appended: 0, delivered: 0, rowFrames: 0, ackMs: [] };
   const people = [];
   for (const member of seeded.flat()) people.push(await joinRoom(member, server.port, counts));
-  const memoryPerSocket = (memoryOf(server.pid) - memoryBefore) / people.length;
   people.slice(0, writers).forEach(({ write }) => write());
   await new Promise((resolve) => setTimeout(resolve, warmUpSeconds * 1_000));
 
@@ -111,7 +109,6 @@ async function run(rooms: number, members: number, writers: number): Promise<Rea
     rowsPerFrame: round(delivered / rowFrames, 2),
     ackMsP50: round(quantile(ackMs, 0.5)), ackMsP99: round(quantile(ackMs, 0.99)),
     serverCoreShare: round(cpuMs / wallMs, 2), driverCoreShare: round((own.user + own.system) / 1_000 / wallMs, 2),
-    memoryKbPerSocket: round(memoryPerSocket / 1_024),
   };
 }
 
