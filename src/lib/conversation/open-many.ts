@@ -108,7 +108,7 @@ async function unsealAll(rows: readonly HeldRow[], context: OpenManyContext): Pr
     }
     const plaintexts = await Promise.all(chunk.map(({ row, envelope }) => {
       const key = envelope?.ok ? keys.get(envelope.value.epoch) : undefined;
-      return envelope?.ok && key ? unsealBytes(envelope.value, row, context.conversation, key) : undefined;
+      return envelope?.ok && key ? unsealBytes(envelope.value, row, context.conversation, key) : Promise.resolve(undefined);
     }));
     for (const [i, { row, envelope }] of chunk.entries()) {
       const draft: Draft = { row, inner: undefined, purge: envelope?.ok ? envelope.value.purge : undefined, problem: undefined, authentic: false };
