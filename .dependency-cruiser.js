@@ -55,7 +55,7 @@ const rule = (name, from, to, comment = name) => ({ name, comment, severity: 'er
 export default {
   forbidden: [
     rule('no-cycles', {}, { circular: true }),
-    rule('no-lost-imports', {}, { couldNotResolve: true, pathNot: '^\\$(app|env|service-worker)' }),
+    rule('no-lost-imports', {}, { couldNotResolve: true, pathNot: '^(\\$(app|env|service-worker)|vite/client)' }),
     ...Object.entries(rooms).map(([room, may]) =>
       rule(`room-${room}`, { path: `^src/lib/${room}/`, pathNot: tests },
         { path: '^(src|sync-server|tests|bench|tools)/', pathNot: `^src/lib/(${[room, ...may].join('|')})/`,

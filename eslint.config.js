@@ -57,7 +57,7 @@ const withTypes = {
 };
 
 export default ts.config(
-  { ignores: ['node_modules/', '.svelte-kit/', 'build/', 'data/', 'static/', 'test-results/', 'screenshots/'] },
+  { ignores: ['**/*tmp.ts', 'node_modules/', '.svelte-kit/', 'build/', 'data/', 'static/', 'test-results/', 'screenshots/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
     files: ['**/*.ts'],

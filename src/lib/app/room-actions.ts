@@ -4,7 +4,7 @@ import { encodeInvite } from '#lib/identity/invite.ts';
 import { checkProfile } from '#lib/identity/profile.ts';
 import type { AccountsFault, InviteFault, KnownAccount } from '#lib/identity/accounts.ts';
 import { forgetWords } from '#lib/identity/records.ts';
-import type { AccountId, ConversationId, DeviceId } from '#lib/protocol/ids.ts';
+import type { ConversationId, DeviceId } from '#lib/protocol/ids.ts';
 import { limits } from '#lib/protocol/limits.ts';
 import type { Bytes } from '#lib/std/bytes.ts';
 import { err, ok, type Result } from '#lib/std/result.ts';

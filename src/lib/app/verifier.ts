@@ -174,7 +174,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       after() {
         settleChains(conversation, opened);
         deps.checked(conversation, { rows: stored, entries: opened.entries, alarms: opened.alarms, from });
-        if (opened.needs.length > 0) inBackground(conversation, () => fulfil(conversation, opened.needs));
+        if (opened.needs.length > 0) void inBackground(conversation, () => fulfil(conversation, opened.needs));
       },
     };
   }

@@ -10,7 +10,7 @@ import { sha256 } from '#lib/crypto/primitives.ts';
 import { u32 } from '#lib/crypto/encoding.ts';
 import { idToBytes, type AccountId } from '#lib/protocol/ids.ts';
 import { limits } from '#lib/protocol/limits.ts';
-import { bytesToHex, concatBytes } from '#lib/std/bytes.ts';
+import { bytesToHex } from '#lib/std/bytes.ts';
 import { inBatches } from './lookup.ts';
 import type { GroupsDeps } from './ports.ts';
 

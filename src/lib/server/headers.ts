@@ -16,7 +16,7 @@ export function securityHeaders({ https }: HeaderOptions): Readonly<Record<strin
     'x-frame-options': 'DENY',
     'referrer-policy': 'no-referrer',
     // What the app never asks for is off, for whatever might come to run in it too.
-    'permissions-policy': 'accelerometer=(), bluetooth=(), browsing-topics=(), camera=(self), display-capture=(), geolocation=(), gyroscope=(), hid=(), magnetometer=(), midi=(), payment=(), serial=(), usb=()',
+    'permissions-policy': 'accelerometer=(), browsing-topics=(), camera=(self), display-capture=(), geolocation=(), gyroscope=(), hid=(), magnetometer=(), midi=(), payment=(), serial=(), usb=()',
     ...(https && { 'strict-transport-security': 'max-age=63072000; includeSubDomains' }),
   };
 }
