@@ -58,9 +58,8 @@ export function writingApi(desk: Desk): WritingApi {
   async function shown(conversation: ConversationId): Promise<void> {
     await chats.waitingMoved(conversation);
     desk.book.touch(conversation);
-    const { total } = await sync.waiting();
     const { state, retryAt } = sync.connection();
-    desk.tell({ type: 'connection', connection: { state, retryAt, waiting: total } });
+    desk.tell({ type: 'connection', connection: { state, retryAt, waiting: await desk.waiting() } });
   }
 
   /** Puts other words in place of one that was never sealed; false when it is too late for that. */

@@ -60,6 +60,8 @@ export interface Desk {
   /** Changes of the private state leave through the self conversation. */
   readonly pushPrivateState: () => Promise<void>;
   readonly connection: () => ConnectionState;
+  /** Messages that wait to be sent. */
+  readonly waiting: () => Promise<number>;
   readonly start: () => Promise<void>;
   readonly close: () => Promise<void>;
   /** Nothing is being worked on; for tests and tools. */
@@ -336,11 +338,17 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
     void chats.repaint().catch(failed('drawing a chat'));
   }
 
+  /** Changes of one's own private state are no messages: they are not counted. */
+  async function waitingForPeople(): Promise<number> {
+    const { total, byConversation } = await sync.waiting();
+    return total - (byConversation.get(self) ?? 0);
+  }
+
   let connectionTold = '';
   function tellConnection(): void {
-    void sync.waiting().then(({ total }) => {
+    void waitingForPeople().then((waiting) => {
       const { state, retryAt } = sync.connection();
-      const connection = { state, retryAt, waiting: total };
+      const connection = { state, retryAt, waiting };
       const text = JSON.stringify(connection);
       if (text === connectionTold) return;
       connectionTold = text;
@@ -411,6 +419,7 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
     platform, database, loaded, me, self, clock, account, accounts, groups, verifier, receipts, sync, core, people, book, chats, drafts, notices, membership, typing, tell,
     sendMark, pushPrivateState,
     connection: () => sync.connection(),
+    waiting: waitingForPeople,
     async start() {
       await people.ensure([me]);
       await book.load();

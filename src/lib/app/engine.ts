@@ -178,7 +178,7 @@ export async function openEngine(platform: Platform): Promise<Engine> {
     async signOut({ force, everywhere }) {
       const closing = desk;
       if (!closing) return ok(undefined);
-      const { total } = await closing.sync.waiting();
+      const total = await closing.waiting();
       if (total > 0 && !force) return err({ type: 'messages-waiting', count: total });
       desk = undefined;
       stopQuota();
@@ -241,7 +241,7 @@ export async function openEngine(platform: Platform): Promise<Engine> {
         listener({ type: 'chats', reset: true, upsert: desk.book.all(), remove: [] });
         listener({ type: 'notices', notices: desk.notices.all() });
         const { state, retryAt } = desk.connection();
-        void desk.sync.waiting().then(({ total }) => listener({ type: 'connection', connection: { state, retryAt, waiting: total } }));
+        void desk.waiting().then((waiting) => listener({ type: 'connection', connection: { state, retryAt, waiting } }));
       }
       listener({ type: 'storage', storage: health });
       return {

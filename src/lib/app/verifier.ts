@@ -162,7 +162,21 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     });
   }
 
+  /**
+   * Rows that were opened and are being stored. What rechecks the chat waits for them, else it could
+   * write back a chain older than the one they are about to store.
+   */
+  const flying = new Map<ConversationId, { readonly landed: Promise<void>; readonly land: () => void }>();
+
   async function ingest(conversation: ConversationId, rows: readonly Row[], from: 'live' | 'older'): Promise<Ingested> {
+    // A recheck under way ends first; sync gives one batch of a chat at a time.
+    await rechecking.get(conversation);
+    flying.get(conversation)?.land();
+    let land = () => {};
+    const landed = new Promise<void>((done) => {
+      land = done;
+    });
+    flying.set(conversation, { landed, land });
     const fromStart = from === 'live' ? (rows[0]?.seq === 1 || await holdsStart(conversation)) : false;
     const opened = await open(conversation, rows, from === 'live' ? 'newer' : 'older', false, fromStart);
     const stored = opened.rows as readonly StoredRow[];
@@ -173,6 +187,8 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       write: (tx) => keep(tx, conversation, opened, removed),
       after() {
         settleChains(conversation, opened);
+        flying.delete(conversation);
+        land();
         deps.checked(conversation, { rows: stored, entries: opened.entries, alarms: opened.alarms, from });
         if (opened.needs.length > 0) void inBackground(conversation, () => fulfil(conversation, opened.needs));
       },
@@ -208,7 +224,20 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     await recheckNow(conversation, fetched);
   }
 
+  const rechecking = new Map<ConversationId, Promise<void>>();
   async function recheckNow(conversation: ConversationId, settled: boolean): Promise<void> {
+    for (let batch = flying.get(conversation); batch; batch = flying.get(conversation)) await batch.landed;
+    const work = recheckPending(conversation, settled);
+    const quiet = work.catch(() => {}); // the caller has the failure; who waits only wants its end
+    rechecking.set(conversation, quiet);
+    try {
+      await work;
+    } finally {
+      if (rechecking.get(conversation) === quiet) rechecking.delete(conversation);
+    }
+  }
+
+  async function recheckPending(conversation: ConversationId, settled: boolean): Promise<void> {
     const span = await database.read(['kv'], (tx) => tx.get('kv', pendingKey(conversation))) as PendingSpan | undefined;
     if (!span) return;
     const rows = await database.read(rowStores, (tx) => readRows(tx, conversation, span.from, span.to));

@@ -1,0 +1,182 @@
+/**
+ * A story is one test per browser, told against the built app on a server of its own.
+ *
+ * Whatever the story, its end also checks what holds in all of them: no page raised an error, none broke its
+ * content security policy, and none asked another origin for anything.
+ */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { browserNames, findBrowser, launchBrowser, launchProfile, makeProfile, type BrowserName } from './browsers.ts';
+import { Person, type Credentials } from './person.ts';
+import { makeDataDir, startServer, type TestServer } from './server.ts';
+
+export interface ProfilePerson {
+  /** What the browser shows now; replaced by `reopen`. */
+  readonly current: () => Person;
+  /** Closes the browser, everything of it. */
+  readonly quit: () => Promise<void>;
+  readonly reopen: (path?: string) => Promise<Person>;
+  readonly context: () => BrowserContext;
+}
+
+export interface World {
+  readonly browser: BrowserName;
+  readonly origin: string;
+  readonly dataDir: string;
+  readonly server: () => TestServer;
+  /** Kill -9: what was not on its disk is gone. */
+  readonly killServer: () => Promise<void>;
+  /** On the same port, with the same data. */
+  readonly startServer: (environment?: Readonly<Record<string, string>>) => Promise<void>;
+  /** Somebody with a browser window of their own, nothing in it yet. */
+  readonly person: (handle: string, options?: BrowserContextOptions) => Promise<Person>;
+  /** The same somebody at another browser. */
+  readonly again: (person: Person, options?: BrowserContextOptions) => Promise<Person>;
+  /** Somebody whose browser can be closed and opened again. */
+  readonly profile: (handle: string, options?: BrowserContextOptions & { readonly args?: readonly string[] }) => Promise<ProfilePerson>;
+  /** Another tab beside this one. */
+  readonly tab: (person: Person) => Promise<Person>;
+  /** Console errors and the like that this story is about; a pattern takes them out of the faults. */
+  readonly expectFault: (pattern: RegExp) => void;
+  readonly watch: (page: Page) => void;
+}
+
+interface StoryOptions {
+  readonly only?: BrowserName;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+const storyMsMax = 300_000;
+const names: Readonly<Record<string, string>> = { mira: 'Mira Vos', olu: 'Olu Adeyemi', ana: 'Ana Sousa', tom: 'Tom Reed' };
+
+export function story(name: string, tell: (world: World) => Promise<void>, { only, environment = {} }: StoryOptions = {}): void {
+  for (const browser of browserNames) {
+    if (only !== undefined && browser !== only) continue;
+    void test(`${name} (${browser})`, { timeout: storyMsMax }, async () => {
+      assert.ok(findBrowser(browser), `${browser} is not installed: node tools/setup.ts`);
+      const { world, check, close } = await openWorld(browser, environment);
+      try {
+        await tell(world);
+        check();
+      } finally {
+        await close();
+      }
+    });
+  }
+}
+
+export function credentials(handle: string): Credentials {
+  return { handle, name: names[handle] ?? handle, password: `${handle} rows past nine quiet islands` };
+}
+
+let shared: Promise<Browser> | undefined;
+let sharedName: BrowserName | undefined;
+
+/** One process per file and browser: starting one is what takes longest. */
+async function sharedBrowser(name: BrowserName): Promise<Browser> {
+  if (shared && sharedName !== name) {
+    const before = shared;
+    shared = undefined;
+    await (await before).close();
+  }
+  sharedName = name;
+  shared ??= launchBrowser(name);
+  return shared;
+}
+
+after(async () => {
+  const before = shared;
+  shared = undefined;
+  await (await before)?.close();
+});
+
+async function openWorld(browser: BrowserName, environment: Readonly<Record<string, string>>): Promise<{ readonly world: World; readonly check: () => void; readonly close: () => Promise<void> }> {
+  const { dataDir, remove } = await makeDataDir();
+  let server = await startServer({ dataDir, roles: 'web,sync', environment });
+  const { address: origin, port } = server;
+  let running = true;
+  const faults: string[] = [];
+  const expected: RegExp[] = [];
+  const ends: (() => Promise<void>)[] = [];
+
+  function watch(page: Page): void {
+    page.on('pageerror', (error) => faults.push(`page error: ${error.message}`));
+    page.on('console', (message) => {
+      // A server that is away is told by the browser itself; everything else of this level is ours.
+      if (message.type() === 'error' && !/Failed to load resource|can.t establish a connection|ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|NetworkError/i.test(message.text())) faults.push(`console: ${message.text()}`);
+    });
+    page.on('request', (request) => {
+      const url = new URL(request.url());
+      if (['http:', 'https:', 'ws:', 'wss:'].includes(url.protocol) && url.host !== new URL(origin).host) faults.push(`asked another origin: ${url.origin}`);
+    });
+  }
+
+  async function equip(context: BrowserContext): Promise<void> {
+    context.on('page', watch);
+    for (const page of context.pages()) watch(page);
+    await context.addInitScript(() => {
+      addEventListener('securitypolicyviolation', (event) => console.error(`policy broken: ${event.violatedDirective} by ${event.blockedURI}`));
+    });
+  }
+
+  async function window(options: BrowserContextOptions): Promise<Page> {
+    const context = await (await sharedBrowser(browser)).newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    ends.push(() => context.close());
+    await equip(context);
+    return context.newPage();
+  }
+
+  const world: World = {
+    browser, origin, dataDir, watch,
+    server: () => server,
+    async killServer() {
+      running = false;
+      await server.end('SIGKILL');
+    },
+    async startServer(more = {}) {
+      server = await startServer({ dataDir, roles: 'web,sync', port, environment: { ...environment, ...more } });
+      running = true;
+    },
+    person: async (handle, options = {}) => new Person(await window(options), credentials(handle), origin),
+    again: async (person, options = {}) => new Person(await window(options), person.who, origin),
+    async profile(handle, options = {}) {
+      const { profile, remove: removeProfile } = await makeProfile();
+      let context: BrowserContext | undefined;
+      let person: Person;
+      async function reopen(path = '/'): Promise<Person> {
+        context = await launchProfile(browser, profile, { viewport: { width: 1280, height: 800 }, ...options });
+        await equip(context);
+        person = new Person(context.pages()[0] ?? (await context.newPage()), credentials(handle), origin);
+        await person.open(path);
+        return person;
+      }
+      async function quit(): Promise<void> {
+        await context?.close();
+        context = undefined;
+      }
+      ends.push(async () => {
+        await quit();
+        await removeProfile();
+      });
+      await reopen();
+      return { current: () => person, quit, reopen, context: () => context! };
+    },
+    async tab(person) {
+      return new Person(await person.page.context().newPage(), person.who, origin);
+    },
+    expectFault: (pattern) => expected.push(pattern),
+  };
+
+  return {
+    world,
+    check() {
+      assert.deepEqual(faults.filter((fault) => !expected.some((pattern) => pattern.test(fault))), []);
+    },
+    async close() {
+      for (const end of ends.reverse()) await end();
+      if (running) await server.end();
+      await remove();
+    },
+  };
+}
