@@ -228,7 +228,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   async function recheckNow(conversation: ConversationId, settled: boolean): Promise<void> {
     for (let batch = flying.get(conversation); batch; batch = flying.get(conversation)) await batch.landed;
     const work = recheckPending(conversation, settled);
-    const quiet = work.catch(() => {}); // the caller has the failure; who waits only wants its end
+    const quiet = work.then(ended, ended); // the caller has the failure; who waits only wants its end
     rechecking.set(conversation, quiet);
     try {
       await work;
@@ -285,7 +285,12 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       times.delete(conversation);
     },
     async idle() {
+      // Sync is idle by now: a batch that still flies was given up with its transaction.
+      for (const { land } of flying.values()) land();
+      flying.clear();
       while (running.size > 0) await Promise.all(running.values());
     },
   };
 }
+
+function ended(): void {}
