@@ -29,6 +29,8 @@ export interface Connection {
   readonly barrier: (settled: () => void) => void;
   /** Something of ours failed: drop the link, back off, begin again. */
   readonly reset: () => void;
+  /** This link owes us an answer that must not come late: another one begins with nothing owed. */
+  readonly redial: () => void;
   readonly state: () => Omit<ConnectionState, 'state'> & { readonly state: Exclude<ConnectionState['state'], 'catching-up'> };
 }
 
@@ -252,6 +254,9 @@ export function createConnection({ clock, timers, random, link, token, events }:
     send: (frame) => isWelcome && transmit(frame),
     isUp: () => isWelcome,
     barrier: (settled) => ping(settled),
+    redial() {
+      if (isWelcome) drop(1006);
+    },
     reset() {
       faults += 1;
       if (current || isWelcome) drop(1006);

@@ -46,6 +46,8 @@ export interface Live {
   hasCompared: boolean;
   fetch: Fetch | undefined;
   check: { readonly seg: number; readonly firstSeq: number; readonly lastSeq: number; readonly digest: Uint8Array } | undefined;
+  /** Something was written while we could not send. */
+  wantsPump: boolean;
   makeMark: ((markCtr: number, slot: number) => Promise<Uint8Array<ArrayBuffer> | undefined>) | undefined;
   /** Something is expected from the server until then. */
   deadline: number | undefined;
@@ -81,7 +83,7 @@ export function newFetch(kind: Fetch['kind'], count: number): Fetch {
 }
 
 export function createLive(conversation: ConversationId): Live {
-  const live = { conversation, queue: createSerialQueue(), isRemoved: false, makeMark: undefined, fetch: undefined, hold: undefined, compactFrom: 0, session: 0 } as unknown as Live;
+  const live = { conversation, queue: createSerialQueue(), isRemoved: false, makeMark: undefined, fetch: undefined, hold: undefined, compactFrom: 0, session: 0, wantsPump: false } as unknown as Live;
   resetLive(live);
   return live;
 }

@@ -125,7 +125,7 @@ test('[SC22] one PUT at a time in a chat, at most 64 entries, and chats do not w
   expect(puts).toHaveLength(1);
   expect(serverTexts(server, chatB)).toEqual(['b']);
   server.refuse(undefined);
-  await device.advance(answerTimeoutMs + 1);
+  await device.advance(answerTimeoutMs + 2_000);
   expect(serverTexts(server, chatA)).toEqual(Array.from({ length: 150 }, (_, i) => `a${i}`));
   for (const frame of server.received) if (frame.type === 'put') expect(frame.envelopes.length).toBeLessThanOrEqual(64);
 });
@@ -150,7 +150,7 @@ test('[SC23] an entry that waits can be changed or withdrawn; one that was seale
   const online = await restart(device, { server, time });
   expect(await online.sync.replaceWaiting(chatA, 0, textToBytes('too late'))).toEqual(err('already-sealed'));
   server.refuse(undefined);
-  await online.advance(answerTimeoutMs + 1);
+  await online.advance(answerTimeoutMs + 2_000);
   expect(serverTexts(server, chatA)).toEqual(['first', 'second, edited', '(empty)']);
 });
 

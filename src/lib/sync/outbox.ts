@@ -255,6 +255,7 @@ export async function matchOwnRows(tx: WriteTx, before: StoredConversation, rows
   let stored = before;
   const { conversation } = stored;
   const delivered: number[] = [];
+  const matched = new Set<number>();
   let forked: EntryId | undefined;
   for (const row of rows) {
     if (row.slot !== stored.slot) continue;
@@ -270,20 +271,21 @@ export async function matchOwnRows(tx: WriteTx, before: StoredConversation, rows
     if (isSame || former) {
       await tx.delete('outbox', [conversation, ctr]);
       delivered.push(ctr);
-    } else {
-      // Ours, from a life we do not remember: the words have arrived, the chain is lost.
-      forked ??= { slot, ctr };
-      if (!entry.envelope && said.some((each) => each.ctr === ctr && equalBytes(each.sealedEvent, entry.sealedEvent))) {
-        await tx.delete('outbox', [conversation, ctr]);
-        delivered.push(ctr);
-      }
-    }
+      matched.add(row.seq);
+    } else forked ??= { slot, ctr };
     if (former && !isSame) {
       if (entry.refused) await tx.delete('refused', [conversation, slot, ctr]);
       // An earlier form was stored after all, so it was not refused in the end, and what was sealed on top of the other one is sealed anew.
       for (const later of await tx.getAll('outbox', { range: ofConversation(conversation, ctr + 1) })) if (later.envelope) await tx.put('outbox', [conversation, later.ctr], putAside(later));
       stored = { ...stored, sealedCtr: ctr + 1, chain: former.chain };
     }
+  }
+  // Ours, from a life we do not remember: the words have arrived, though our chain is lost and a new slot follows.
+  for (const { seq, ctr, sealedEvent } of said) {
+    const entry = matched.has(seq) ? undefined : await tx.get('outbox', [conversation, ctr]);
+    if (!entry || !equalBytes(entry.sealedEvent, sealedEvent)) continue;
+    await tx.delete('outbox', [conversation, ctr]);
+    delivered.push(ctr);
   }
   return { stored, delivered, forked };
 }

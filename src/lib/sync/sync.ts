@@ -182,7 +182,7 @@ export function openSync(deps: SyncDeps): Sync {
   function settle(some: readonly Live[], isQuiet: (live: Live) => boolean): void {
     for (const live of some) {
       live.isAsking = false;
-      if (live.phase === 'subscribing' && !live.hasState && !live.slotChange && !live.makeMark && !live.fetch && live.pending.length === 0 && isQuiet(live)) {
+      if (live.phase === 'subscribing' && !live.hasState && !live.slotChange && !live.wantsPump && !live.makeMark && !live.fetch && live.pending.length === 0 && isQuiet(live)) {
         live.phase = 'live';
         live.deadline = undefined;
         behind.delete(live);
@@ -204,6 +204,7 @@ export function openSync(deps: SyncDeps): Sync {
   async function goOn(live: Live): Promise<void> {
     if (live.cursor >= live.head && !live.isAsking && !live.inFlight && !live.isSlotRequested && live.phase === 'live') live.deadline = undefined;
     if (live.phase !== 'live') return changed(live);
+    live.wantsPump = false;
     await sender.changeSlot(live);
     await sender.pump(live);
     await receiver.pumpMark(live);
@@ -338,9 +339,12 @@ export function openSync(deps: SyncDeps): Sync {
       else if (live.deadline <= now) late.push(live);
       else next = Math.min(next, live.deadline);
     }
+    // An answer names no PUT: coming late it would be taken for that of the next, so none may come.
+    if (late.some((live) => live.inFlight)) return connection.redial();
     for (const live of late) {
-      live.inFlight = undefined;
       live.isAsking = false;
+      live.needsNewSlot ||= live.isSlotRequested && !live.slotChange;
+      live.isSlotRequested = false;
       if (live.phase === 'comparing') live.phase = 'subscribing';
       live.compare = undefined;
       live.hasCompared = false;
@@ -385,7 +389,9 @@ export function openSync(deps: SyncDeps): Sync {
 
   function pumpSoon(conversation: ConversationId): void {
     const live = lives.get(conversation);
-    if (live) task(live, () => goOn(live));
+    if (!live) return;
+    live.wantsPump = true;
+    task(live, () => goOn(live));
   }
 
   return {

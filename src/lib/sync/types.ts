@@ -48,10 +48,11 @@ export interface Ingested extends AlsoWrite {
   /** One per row given, same order and seq. */
   readonly stored: readonly StoredRow[];
   /**
-   * Own rows that say the very event (same stamp) of the entry with their ctr that waits unsealed, as a
-   * profile brought back from a backup meets them: with it as read from the outbox, so it is not said twice.
+   * Entries that wait in the outbox though one of these rows, by this very device, says their event (same
+   * stamp) under bytes we do not know: a profile brought back from a backup meets such rows. With the
+   * seq of the row and the sealed event as read from the outbox. They leave it, so nothing is said twice.
    */
-  readonly said?: readonly { readonly ctr: number; readonly sealedEvent: Bytes }[];
+  readonly said?: readonly { readonly seq: number; readonly ctr: number; readonly sealedEvent: Bytes }[];
 }
 
 /** The chain of this device's slot just before the first entry to seal. */
