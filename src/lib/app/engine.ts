@@ -219,13 +219,15 @@ export async function openEngine(platform: Platform): Promise<Engine> {
     }
 
     const names = [...entryNames, ...deskNames];
-    return Object.fromEntries(names.map((name) => [name, (...args: never[]) => {
+    return Object.fromEntries(names.map((name) => [name, async (...args: never[]) => {
+      // A tab asks at once when another engine took over; this one may still be opening the storage.
+      await started;
       const own = entryApi as unknown as Record<string, (...args: never[]) => Promise<unknown>>;
       return (own[name] ?? (deskApi() as unknown as typeof own)[name]!)(...args);
     }])) as unknown as EngineApi;
   }
 
-  void start().catch((error: unknown) => {
+  const started = start().catch((error: unknown) => {
     platform.report('starting', error);
     setSession({ type: 'unusable', reason: 'failed' });
   });
