@@ -12,7 +12,7 @@ import { renewVault, vaultHash } from '#lib/vault/vault.ts';
 import { openAccount, type Account } from './account.ts';
 import { openAccounts, type Accounts } from './accounts.ts';
 import { conflictsMax, signIn, signInWithWords, signUp, type EnterDeps } from './enter.ts';
-import { createFakeServer, type FakeBrowser, type FakeServer } from './fake-server.ts';
+import { createFakeServer, type FakeBrowser, type FakeServer } from './fixtures/fake-server.ts';
 import { judgeVault } from './own-log.ts';
 import { createOpaqueService } from './opaque-service.ts';
 import { forgetWords, loadIdentity, readWords, saveIdentity, type NewIdentity } from './records.ts';
@@ -356,7 +356,8 @@ test('[ID14] a session is not bound to a revoked device, and another server key 
   const { server, phone } = await newWorld();
   const laptop = await secondDevice(server);
   must(await phone.account.revokeDevice(laptop.made.identity.device));
-  expect(await laptop.account.renewSession({ password })).toEqual({ ok: false, error: { type: 'failed', detail: 'refused device-unknown' } });
+  expect(await laptop.account.renewSession({ password })).toEqual({ ok: false, error: { type: 'failed', detail: 'device-revoked' } });
+  expect(laptop.browser.session).toBeUndefined();
   const loaded = (await loadIdentity(phone.database, random))!;
   const other = openAccount({
     api: phone.browser.api, opaque, random, database: phone.database, accounts: phone.accounts,
@@ -370,11 +371,11 @@ test('[ID15] after a change the new password enters, the old one does not, and t
   expect(await phone.account.changePassword({ oldPassword: 'correct horse 8', newPassword: 'another one' })).toEqual({ ok: false, error: { type: 'wrong-credentials' } });
   expect(await phone.account.changePassword({ oldPassword: password, newPassword: 'short' })).toEqual({ ok: false, error: { type: 'password-short' } });
   must(await phone.account.changePassword({ oldPassword: password, newPassword: 'another one' }));
+  expect((await stateAt(server)).vaultPin?.version).toBe(2);
   expect(phone.browser.session?.device).toBe(phone.made.identity.device);
   expect(await enter(server)).toEqual({ ok: false, error: { type: 'wrong-credentials' } });
   expect((await enter(server, 'another one')).ok).toBe(true);
   expect((await enterByWords(server, words)).ok).toBe(true);
-  expect((await stateAt(server)).vaultPin?.version).toBe(2);
 });
 
 test('[ID13] no secret is in any byte the server was sent or the disk holds', async () => {

@@ -36,9 +36,9 @@ export interface Account {
   readonly state: () => Promise<AccountState>;
   /** The private half of a generation: from disk, or out of the wrap another device made for this one. */
   readonly uekPrivate: (gen: number) => Promise<{ readonly key: CryptoKey; readonly publicKey: Bytes } | undefined>;
-  /** Learns what the account's other devices did, takes new keys in, and pays an owed pin. */
+  /** Learns what the account's other devices did, takes new keys in, and pays an owed pin. `failed` with `not-signed-in` asks for `renewSession`. */
   readonly sync: () => Promise<Result<SyncReport, EntryFault>>;
-  /** A new server session for this same device. */
+  /** A new server session for this same device; `failed` with `device-revoked` when another device shut it out. */
   readonly renewSession: (input: { readonly password: string }) => Promise<Result<void, EntryFault>>;
   readonly devices: () => Promise<readonly (DeviceRecord & { readonly current: boolean })[]>;
   /** Shuts another device out and renews the user encryption key, in one append. Groups then rotate as they see it. */
@@ -192,7 +192,11 @@ export function openAccount({ api, opaque, random, database, loaded, accounts }:
     if (!challenged.ok) return err(apiToEntryFault(challenged.error));
     const signature = await sign(keys.sign.privateKey, sessionBindPurpose, sessionBindMessage(account, device, challenged.value.challenge));
     const bound = await api.bindDevice({ device, signature });
-    return bound.ok ? bound : err(apiToEntryFault(bound.error));
+    if (bound.ok) return bound;
+    await api.endSession(); // it would stand for no device
+    // The signature is our own, so what is refused is the device.
+    const revoked = bound.error.type === 'api' && bound.error.name === 'refused';
+    return err(revoked ? { type: 'failed', detail: 'device-revoked' } : apiToEntryFault(bound.error));
   }
 
   async function revokeDevice(target: DeviceId): Promise<Result<void, EntryFault>> {

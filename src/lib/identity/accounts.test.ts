@@ -8,7 +8,7 @@ import type { Bytes } from '#lib/std/bytes.ts';
 import type { Result } from '#lib/std/result.ts';
 import { systemRandom } from '#lib/std/system.ts';
 import { openAccounts } from './accounts.ts';
-import { createFakeServer, type FakeBrowser, type FakeServer } from './fake-server.ts';
+import { createFakeServer, type FakeBrowser, type FakeServer } from './fixtures/fake-server.ts';
 import { encodeInvite, parseInvite } from './invite.ts';
 
 const random = systemRandom;

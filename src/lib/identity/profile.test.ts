@@ -5,7 +5,7 @@ import { bytesToHex, textToBytes } from '#lib/std/bytes.ts';
 import { systemRandom } from '#lib/std/system.ts';
 import { createOpaqueService } from './opaque-service.ts';
 import { signUp } from './enter.ts';
-import { createFakeServer } from './fake-server.ts';
+import { createFakeServer } from './fixtures/fake-server.ts';
 import { checkProfile, fetchProfile, openProfile, parseDisplayName, publishProfile, sealProfile } from './profile.ts';
 
 const random = systemRandom;

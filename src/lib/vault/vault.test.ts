@@ -1,10 +1,14 @@
 import { beforeAll, expect, test } from 'vitest';
-import { exportPrivateKey, generateKemPair, generateSigningPair, sha256, type KeyPair } from '#lib/crypto/primitives.ts';
-import { bytesToId, type AccountId, type DeviceId } from '#lib/protocol/ids.ts';
-import { bytesToHex, type Bytes } from '#lib/std/bytes.ts';
+import { label, lp, u32 } from '#lib/crypto/encoding.ts';
+import { openHpke, sealHpke } from '#lib/crypto/hpke.ts';
+import { deriveBytes, exportPrivateKey, generateKemPair, generateSigningPair, importAesKey, importKemKey, sha256, unsealAes,
+  type KeyPair } from '#lib/crypto/primitives.ts';
+import { decode, encode } from '#lib/protocol/codec.ts';
+import { bytesToId, idToBytes, type AccountId, type DeviceId } from '#lib/protocol/ids.ts';
+import { bytesToHex, concatBytes, type Bytes } from '#lib/std/bytes.ts';
 import { systemRandom } from '#lib/std/system.ts';
 import { createVault, openVaultWithPassword, openVaultWithWords, renewVault, vaultHash, type OpenedVault, type SealedVault, type VaultFault } from './vault.ts';
-import { decodeVaultFile, encodeVaultFile, type VaultContents, type VaultFile } from './vault-file.ts';
+import { decodeVaultFile, encodeVaultFile, rootCodec, slotsCodec, stateCodec, type VaultContents, type VaultFile } from './vault-file.ts';
 import { isKeyPair } from './private-key.ts';
 
 const random = systemRandom;
@@ -132,6 +136,28 @@ test('[VA8] a state written with the public key alone is found out by its missin
   const thief = await generateSigningPair();
   const forged = await renewVault({ before: fileOf(first.bytes), vaultPublicKey, contents: { ...contents, profileKey: new Uint8Array(32) }, writer: { device, signingKey: thief.privateKey } });
   expect(await believed(forged.bytes)).toBe('forged');
+});
+
+test('[VA8] a signature taken from one state does not speak for other contents in the same place', async () => {
+  const file = fileOf(first.bytes);
+  const slot = file.slots.find(({ type }) => type === 'password');
+  if (slot?.type !== 'password') throw new Error('there is a password slot');
+  const account16 = idToBytes(account);
+  // Whoever opened the vault once: the key out of the slot, the root behind it, the state with its signature.
+  const vaultKey = (await unsealAes(await importAesKey(deriveBytes(exportKey, label('app/vault-slot/password/v1'))), slot.sealedKey,
+    concatBytes(lp(label('app/vault-slot/v1')), lp(label('password')), account16)))!;
+  const root = decode(rootCodec, (await unsealAes(await importAesKey(vaultKey), file.sealedRoot, concatBytes(lp(label('app/vault-root/v1')), account16)))!);
+  if (!root.ok) throw new Error(root.error);
+  const info = label('app/vault-state/v1');
+  const associated = concatBytes(account16, u32(file.version), sha256(lp(encode(slotsCodec, file.slots)), lp(file.sealedRoot)));
+  const recipientKey = { privateKey: await importKemKey(root.value.vault.pkcs8), publicKey: root.value.vault.publicKey };
+  const state = decode(stateCodec, (await openHpke({ recipientKey, info, associated, sealed: file.sealedState }))!);
+  if (!state.ok) throw new Error(state.error);
+
+  const reseal = async (inside: typeof state.value) => encodeVaultFile({ ...file,
+    sealedState: (await sealHpke({ recipientPublicKey: vaultPublicKey, info, associated, plaintext: encode(stateCodec, inside) }))! });
+  expect(await believed(await reseal(state.value))).toBe('believed'); // the forger's tools work
+  expect(await believed(await reseal({ ...state.value, contents: { ...contents, profileKey: new Uint8Array(32) } }))).toBe('forged');
 });
 
 test('[VA9] no secret stands in the bytes of a vault', async () => {
