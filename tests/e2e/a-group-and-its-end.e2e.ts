@@ -51,7 +51,7 @@ story('[EE8][EE9] a removed member reads nothing written after; safety numbers a
   const info = await mira.openInfo();
   await info.getByRole('button', { name: words.info.memberActions('Ana Sousa') }).click();
   await mira.page.getByRole('menuitem', { name: words.info.removeMember }).click();
-  await mira.page.getByRole('dialog').getByRole('button', { name: words.info.removeMember }).click();
+  await mira.page.getByRole('dialog').getByRole('button', { name: words.common.remove, exact: true }).click();
   await ana.page.getByText(words.composer.readOnly.removed).or(ana.page.getByText(words.composer.readOnly.left)).first().waitFor();
   await mira.open();
   await mira.openChat('Tide watchers');
