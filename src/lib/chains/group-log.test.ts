@@ -226,7 +226,8 @@ test('[CH12] operations are for those whose role allows them, judged by the rost
   // A forged admin operation: a member signs for itself what only an admin may do.
   const entry = await draft(scene, admin, remove(other));
   expect(await forge(scene, entry, { actor: member.account, device: member.devices[0]!.id, authorHeight: member.state.height }, member.devices[0]!)).toBe('not-allowed');
-  // The role before the entry counts: who makes an owner in the same entry does not act as one.
+  // The role before the entry counts: who gives it up still finishes the entry, and who makes an owner in the same entry does not act as one.
+  expect(await fault(scene, owner, role(owner, 'member'), meta)).toBeUndefined();
   await act(scene, owner, role(admin, 'owner'));
   expect(await fault(scene, owner, remove(admin))).toBe('not-allowed');
   expect(await fault(scene, owner, role(admin, 'member'))).toBe('not-allowed');

@@ -66,26 +66,37 @@ export function createActions(deps: GroupsDeps, logs: Logs): GroupActions {
 
   async function actInside(conversation: ConversationId, planner: Planner): Promise<Result<void, GroupsError>> {
     let state = await logs.state(conversation);
+    let fresh = false;
     if (!state?.members.has(me.account)) { // not known here, or out as far as is known: it may have moved on
       const synced = await logs.syncInside(conversation);
       if (!synced.ok) return err(explainSync(synced.error));
       state = synced.value;
+      fresh = true;
     }
     for (let tries = 0; tries < triesMax; tries++) {
-      if (!state.members.has(me.account)) return notAllowed;
-      const planned = await planner(state);
-      if (!planned.ok) return planned;
-      if (planned.value === 'done') return ok(undefined);
-      const offered = await offer(conversation, state, await renewed(state, planned.value));
-      if (offered.ok) return offered;
-      if (offered.error.type !== 'again') return err(offered.error);
-      const { height }: GroupState = state;
+      const outcome = await attempt(conversation, state, planner);
+      if (outcome.ok && outcome.value === 'taken') return ok(undefined);
+      const refusal = outcome.ok ? undefined : outcome.error;
+      const again = refusal?.type === 'again' ? refusal : undefined;
+      const answer: Result<void, GroupsError> = refusal === undefined ? ok(undefined) : refusal.type === 'again' ? failed(refusal.detail) : err(refusal);
+      // "Done" and "no" by what is known here may be old news: the server is asked before they are said.
+      if (!again && (fresh || refusal?.type === 'offline')) return answer;
       const synced = await logs.syncInside(conversation);
-      if (!synced.ok) return err(explainSync(synced.error));
-      if (synced.value.height === height) return failed(offered.error.detail);
+      if (!synced.ok) return refusal && !again ? answer : err(explainSync(synced.error));
+      if (synced.value.height === state.height) return answer;
       state = synced.value;
+      fresh = true;
     }
     return failed('others were faster each time');
+  }
+
+  async function attempt(conversation: ConversationId, state: GroupState, planner: Planner): Promise<Result<'taken' | 'done', GroupsError | Again>> {
+    if (!state.members.has(me.account)) return notAllowed;
+    const planned = await planner(state);
+    if (!planned.ok) return planned;
+    if (planned.value === 'done') return ok('done');
+    const offered = await offer(conversation, state, await renewed(state, planned.value));
+    return offered.ok ? ok('taken') : offered;
   }
 
   /** The plan with what a new epoch carries along. */

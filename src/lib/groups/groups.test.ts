@@ -253,6 +253,21 @@ test('[GR5] a change that the winner made void is refused to the loser', async (
   expect((await alice.groups.state(conversation))!.members.has(carol.person.account)).toBe(true);
 });
 
+test('[GR5] nothing is called done, or refused, on the word of a roster that has moved on', async () => {
+  const { clients: [alice, bob, carol], conversation } = await makeGroup(37, 3);
+  unwrap(await alice.groups.setRole(conversation, bob.person.account, 'admin'), 'role');
+  unwrap(await bob.groups.removeMember(conversation, carol.person.account), 'bob did not know of his role yet');
+  unwrap(await alice.groups.sync(conversation), 'alice knows carol is out');
+  unwrap(await bob.groups.addMembers(conversation, [carol.person.account]), 'and not that she is back');
+  unwrap(await alice.groups.removeMember(conversation, carol.person.account), 'removed');
+  expect((await alice.groups.state(conversation))!.members.has(carol.person.account)).toBe(false);
+  unwrap(await bob.groups.addMembers(conversation, [carol.person.account]), 'bob believes she is in');
+  expect((await bob.groups.state(conversation))!.members.has(carol.person.account)).toBe(true);
+  alice.network.online = false;
+  expect(await alice.groups.addMembers(conversation, [bob.person.account])).toEqual({ ok: false, error: { type: 'offline' } });
+  expect(await alice.groups.setMeta(conversation, { name: '' })).toEqual({ ok: false, error: { type: 'name-invalid' } });
+});
+
 test('[GR5] whoever loses every time gives up with words, not for ever', async () => {
   const { clients: [alice, bob], conversation } = await makeGroup(16, 2);
   bob.network.beforeAppend = async () => {
