@@ -57,7 +57,7 @@ story('[EE5][EE6] with the server dead a person opens the app, reads, writes, ed
   await other.openChat('Mira Vos');
   await other.sees('to ana from the plane');
   await mira.waiting(0);
-});
+}, { only: 'chromium' });
 
 story('[EE7] what was written with the network off goes out by itself when it is back, with no page open', async (world) => {
   const plane = await world.profile('mira');

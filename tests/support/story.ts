@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { browserNames, findBrowser, launchBrowser, launchProfile, makeProfile, type BrowserName } from './browsers.ts';
+import { blockStorage, browserNames, findBrowser, launchBrowser, launchProfile, makeProfile, type BrowserName, type ProfileOptions } from './browsers.ts';
 import { Person, type Credentials } from './person.ts';
 import { makeDataDir, startServer, type TestServer } from './server.ts';
 
@@ -27,6 +27,8 @@ export interface World {
   readonly server: () => TestServer;
   /** Kill -9: what was not on its disk is gone. */
   readonly killServer: () => Promise<void>;
+  /** As Ctrl+C does: everything is finished and written. */
+  readonly stopServer: () => Promise<void>;
   /** On the same port, with the same data. */
   readonly startServer: (environment?: Readonly<Record<string, string>>) => Promise<void>;
   /** Somebody with a browser window of their own, nothing in it yet. */
@@ -34,11 +36,13 @@ export interface World {
   /** The same somebody at another browser. */
   readonly again: (person: Person, options?: BrowserContextOptions) => Promise<Person>;
   /** Somebody whose browser can be closed and opened again. */
-  readonly profile: (handle: string, options?: BrowserContextOptions & { readonly args?: readonly string[] }) => Promise<ProfilePerson>;
+  readonly profile: (handle: string, options?: ProfileOptions) => Promise<ProfilePerson>;
   /** Another tab beside this one. */
   readonly tab: (person: Person) => Promise<Person>;
   /** Console errors and the like that this story is about; a pattern takes them out of the faults. */
   readonly expectFault: (pattern: RegExp) => void;
+  /** An origin of the story's own, such as a proxy in front of the server. */
+  readonly allowOrigin: (origin: string) => void;
   readonly watch: (page: Page) => void;
 }
 
@@ -47,7 +51,7 @@ interface StoryOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-const storyMsMax = 300_000;
+const storyMsMax = 900_000;
 const names: Readonly<Record<string, string>> = { mira: 'Mira Vos', olu: 'Olu Adeyemi', ana: 'Ana Sousa', tom: 'Tom Reed' };
 
 export function story(name: string, tell: (world: World) => Promise<void>, { only, environment = {} }: StoryOptions = {}): void {
@@ -98,6 +102,7 @@ async function openWorld(browser: BrowserName, environment: Readonly<Record<stri
   let running = true;
   const faults: string[] = [];
   const expected: RegExp[] = [];
+  const origins = new Set([new URL(origin).host]);
   const ends: (() => Promise<void>)[] = [];
 
   function watch(page: Page): void {
@@ -108,7 +113,7 @@ async function openWorld(browser: BrowserName, environment: Readonly<Record<stri
     });
     page.on('request', (request) => {
       const url = new URL(request.url());
-      if (['http:', 'https:', 'ws:', 'wss:'].includes(url.protocol) && url.host !== new URL(origin).host) faults.push(`asked another origin: ${url.origin}`);
+      if (['http:', 'https:', 'ws:', 'wss:'].includes(url.protocol) && !origins.has(url.host)) faults.push(`asked another origin: ${url.origin}`);
     });
   }
 
@@ -134,6 +139,10 @@ async function openWorld(browser: BrowserName, environment: Readonly<Record<stri
       running = false;
       await server.end('SIGKILL');
     },
+    async stopServer() {
+      running = false;
+      await server.end();
+    },
     async startServer(more = {}) {
       server = await startServer({ dataDir, roles: 'web,sync', port, environment: { ...environment, ...more } });
       running = true;
@@ -142,6 +151,7 @@ async function openWorld(browser: BrowserName, environment: Readonly<Record<stri
     again: async (person, options = {}) => new Person(await window(options), person.who, origin),
     async profile(handle, options = {}) {
       const { profile, remove: removeProfile } = await makeProfile();
+      if (options.storage === 'blocked') await blockStorage(browser, profile);
       let context: BrowserContext | undefined;
       let person: Person;
       async function reopen(path = '/'): Promise<Person> {
@@ -166,6 +176,7 @@ async function openWorld(browser: BrowserName, environment: Readonly<Record<stri
       return new Person(await person.page.context().newPage(), person.who, origin);
     },
     expectFault: (pattern) => expected.push(pattern),
+    allowOrigin: (other) => origins.add(new URL(other).host),
   };
 
   return {
