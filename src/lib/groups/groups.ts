@@ -8,7 +8,7 @@
  * The key agreement stands behind `epochKeys`, `sync` and the actions, so another one can take its
  * place (DESIGN.md §4).
  */
-import type { AccountId, ConversationId } from '#lib/protocol/ids.ts';
+import type { ConversationId } from '#lib/protocol/ids.ts';
 import type { GroupState } from '#lib/chains/group-state.ts';
 import type { Bytes } from '#lib/std/bytes.ts';
 import type { Result } from '#lib/std/result.ts';
