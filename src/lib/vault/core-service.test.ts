@@ -12,7 +12,7 @@ function seeded(seed: number): (below: number) => number {
   };
 }
 
-test('[VA11] in a hundred crowded merges every device shows the same winners', async () => {
+test('[VA11] in forty crowded merges every device shows the same winners', async () => {
   const pick = seeded(124 * 7_919); // its first run is one where documents merged step by step show another winner
   const actor = () => Array.from({ length: 32 }, () => '0123456789abcdef'[pick(16)]).join('');
   const value = (): RegisterValue => [
@@ -20,7 +20,7 @@ test('[VA11] in a hundred crowded merges every device shows the same winners', a
     () => ({ type: 'number' as const, value: pick(5) }), () => ({ type: 'gone' as const }),
   ][pick(4)]!();
   let conflicts = 0;
-  for (let run = 0; run < 100; run++) {
+  for (let run = 0; run < 40; run++) {
     const service = [createCoreService(), createCoreService(), createCoreService()];
     const actors = [actor(), actor(), actor()];
     const state: (CoreAdvanced | undefined)[] = [undefined, undefined, undefined];
@@ -42,5 +42,5 @@ test('[VA11] in a hundred crowded merges every device shows the same winners', a
       expect(end.registers, `run ${run}`).toEqual(ends[0]!.registers);
     }
   }
-  expect(conflicts).toBeGreaterThan(20); // devices did write at the same time
+  expect(conflicts).toBeGreaterThan(8); // devices did write at the same time
 });
