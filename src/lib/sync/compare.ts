@@ -59,7 +59,8 @@ export function createComparer(context: Context): Comparer {
     if (!isCurrent(live) || !stored) return;
     compare.head = Math.max(compare.head, batch.at(-1)?.seq ?? 0);
     const bySeq = new Map(ours.map((row) => [row.seq, row]));
-    const common = batch.findLast((row) => isSameRow(row, bySeq.get(row.seq)));
+    // An entry sent again may stand at its old place above others that changed theirs; only its time tells.
+    const common = batch.findLast((row) => isSameRow(row, bySeq.get(row.seq)) && row.rt === bySeq.get(row.seq)?.rt);
     if (common) return cut(live, common.seq);
     if (batch.length === 0) return cut(live, 0);
     compare.top = batch[0]!.seq - 1;

@@ -64,6 +64,20 @@ test('[SC26] numbers given out anew after a restore hold other entries, and are 
   expect((await again.rows(chatA)).map((row) => row.seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
+test('[SC26] an entry sent again that stands at its old place hides nothing that changed below it', async () => {
+  const { server, device, time } = await lived();
+  const [, , , y1, , y2] = await device.rows(chatA);
+  restoreServer(server, 2);
+  server.setLineage(lineage2);
+  server.forge(chatA, otherSlot, y1!.ctr, y1!.envelope!);
+  server.forge(chatA, otherSlot + 1, 0, sealText('new 4', otherSlot + 1, 0, new Uint8Array(32)).envelope);
+  server.forge(chatA, otherSlot + 1, 1, sealText('new 5', otherSlot + 1, 1, new Uint8Array(32)).envelope);
+  server.forge(chatA, otherSlot, y2!.ctr, y2!.envelope!);
+  const again = await restart(device, { server, time });
+  expect(serverTexts(server, chatA)).toEqual(['m0', 'y0', 'y1', 'new 4', 'new 5', 'y2', 'm1', 'm2']);
+  expect(await again.texts(chatA)).toEqual(serverTexts(server, chatA));
+});
+
 test('[SC26] a server that lost rows and says nothing is met the same way', async () => {
   const { server, device, time } = await lived();
   restoreServer(server, 4);
