@@ -117,7 +117,7 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
 
   const alarms = new Map<ConversationId, NonNullable<ChatSummary['alarm']>>();
   const verifier = createVerifier({
-    database, me, groups,
+    database, sealer, me, groups,
     accounts: { known: async (account) => (await accounts.known(account))?.state, refresh: accounts.refresh },
     checked: (conversation, checked) => void checkedRows(conversation, checked).catch(failed('taking rows in')),
     failed: failed('opening entries again'),

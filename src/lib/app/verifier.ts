@@ -7,18 +7,20 @@
  */
 import type { AccountState } from '#lib/chains/account-state.ts';
 import { isAdmin, roleAt, type GroupState } from '#lib/chains/group-state.ts';
-import type { EntryFault, Need, OpenedEntry, SlotChain } from '#lib/conversation/entry.ts';
+import { chainUnknown, type EntryFault, type Need, type OpenedEntry, type SlotChain } from '#lib/conversation/entry.ts';
 import { openMany, type OpenedMany, type OpenManyContext } from '#lib/conversation/open-many.ts';
 import { readChain } from '#lib/conversation/open.ts';
 import type { Groups } from '#lib/groups/groups.ts';
 import { parseEnvelope } from '#lib/protocol/envelope.ts';
 import { entryKey, type AccountId, type ConversationId, type EntryId } from '#lib/protocol/ids.ts';
 import type { Row } from '#lib/protocol/row.ts';
-import type { Bytes } from '#lib/std/bytes.ts';
+import { equalBytes, type Bytes } from '#lib/std/bytes.ts';
 import type { Database, WriteTx } from '#lib/storage/database.ts';
 import { patchRow, purgeRows, readRows, rowStores } from '#lib/storage/rows.ts';
-import type { StoredRow } from '#lib/storage/schema.ts';
+import type { StoredOutbox, StoredRow } from '#lib/storage/schema.ts';
+import type { Sealer } from '#lib/storage/seal.ts';
 import type { Ingested, SyncDeps } from '#lib/sync/types.ts';
+import { readEvent } from './sealing.ts';
 
 export interface CheckedRows {
   readonly rows: readonly StoredRow[];
@@ -29,6 +31,8 @@ export interface CheckedRows {
 
 export interface VerifierDeps {
   readonly database: Database;
+  /** Opens what waits in the outbox. */
+  readonly sealer: Sealer;
   readonly me: AccountId;
   readonly groups: Pick<Groups, 'state' | 'epochKeys' | 'sync'>;
   readonly accounts: {
@@ -90,12 +94,17 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     if (group && group.members.size <= membersAheadMax) await learn(group.members.keys());
     await learn([...slotChains.values()].filter((chain) => rows.some((row) => row.slot === chain.slot)).map((chain) => chain.account));
     const rts = group && await receiptTimes(conversation, group);
+    // Where rows follow what is held, slots without a chain and chains that reach above them are looked at again.
+    const unsure = mode === 'newer' ? rows.filter(({ slot, ctr }) => (slotChains.get(slot)?.ctr ?? Infinity) >= ctr).map(({ slot }) => slot) : [];
+    const tops = unsure.length > 0 ? await newestHeld(conversation, unsure) : undefined;
+    const cut = tops ? await cutChains(conversation, slotChains, tops) : undefined;
     const context: OpenManyContext = {
       conversation, group, me, mode, settled, fromStart,
       account: (account) => known.get(account),
       contentKey: async (epoch) => (await groups.epochKeys(conversation, epoch))?.content,
       groupRt: (height) => rts?.get(height),
-      chain: (slot) => slotChains.get(slot),
+      chain: (slot) => (cut?.has(slot) ? cut.get(slot) : slotChains.get(slot)),
+      heldTo: (slot) => tops?.get(slot),
       entryChain: (entry) => heldChain(conversation, entry),
     };
     const first = await openMany(rows, context);
@@ -114,6 +123,29 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       }
       return learnt;
     }
+  }
+
+  /** The newest ctr held of each of these slots; undefined where nothing of it is. */
+  async function newestHeld(conversation: ConversationId, slots: readonly number[]): Promise<ReadonlyMap<number, number | undefined>> {
+    return database.read(['entrySeq'], async (tx) => {
+      const tops = new Map<number, number | undefined>();
+      for (const slot of new Set(slots)) {
+        const [top] = await tx.getAllKeys('entrySeq', { range: { from: [conversation, slot, 0], to: [conversation, slot, Infinity] }, limit: 1, reverse: true });
+        tops.set(slot, top?.[2]);
+      }
+      return tops;
+    });
+  }
+
+  /** Rows that the server lost were cut away; their chains go back to what is still held, so that they may come again. */
+  async function cutChains(conversation: ConversationId, held: ReadonlyMap<number, SlotChain>, tops: ReadonlyMap<number, number | undefined>): Promise<ReadonlyMap<number, SlotChain | undefined>> {
+    const cut = new Map<number, SlotChain | undefined>();
+    for (const [slot, top] of tops) {
+      const chain = held.get(slot);
+      if (!chain || (top !== undefined && top >= chain.ctr)) continue;
+      cut.set(slot, top === undefined ? undefined : { ...chain, ctr: top, chain: (await heldChain(conversation, { slot, ctr: top })) ?? chainUnknown });
+    }
+    return cut;
   }
 
   const times = new Map<ConversationId, { readonly height: number; readonly rts: ReadonlyMap<number, number> }>();
@@ -181,8 +213,10 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     const opened = await open(conversation, rows, from === 'live' ? 'newer' : 'older', false, fromStart);
     const stored = opened.rows as readonly StoredRow[];
     const removed = await removals(conversation, opened);
+    const said = from === 'live' ? await saidBefore(conversation, rows, opened.entries) : [];
     return {
       stored,
+      said,
       stores: ['chains', 'kv', ...rowStores],
       write: (tx) => keep(tx, conversation, opened, removed),
       after() {
@@ -193,6 +227,29 @@ export function createVerifier(deps: VerifierDeps): Verifier {
         if (opened.needs.length > 0) void inBackground(conversation, () => fulfil(conversation, opened.needs));
       },
     };
+  }
+
+  /** Own entries that still wait here and stand in the log already: this profile was brought back from before it sent them. */
+  async function saidBefore(conversation: ConversationId, rows: readonly Row[], entries: readonly OpenedEntry[]): Promise<NonNullable<Ingested['said']>> {
+    const own = entries.filter((entry) => entry.account === me);
+    const bytes = new Map(rows.map((row) => [row.seq, row.envelope]));
+    if (own.length === 0) return [];
+    const waiting = await database.read(['conversations', 'outbox'], async (tx) => {
+      const slot = (await tx.get('conversations', conversation))?.slot;
+      const found: [OpenedEntry, StoredOutbox][] = [];
+      for (const entry of own) {
+        const record = entry.slot === slot ? await tx.get('outbox', [conversation, entry.ctr]) : undefined;
+        const isSent = record?.envelope !== undefined && equalBytes(record.envelope, bytes.get(entry.seq) ?? record.envelope);
+        if (record && !isSent && record.sealedEvent.length > 0) found.push([entry, record]);
+      }
+      return found;
+    });
+    const said: { seq: number; ctr: number; sealedEvent: Bytes }[] = [];
+    for (const [{ seq, ctr, event }, record] of waiting) {
+      const kept = await readEvent(deps.sealer, record);
+      if (kept.ok && kept.value.kind === event.kind && kept.value.t === event.t && kept.value.l === event.l) said.push({ seq, ctr, sealedEvent: record.sealedEvent });
+    }
+    return said;
   }
 
   /** What verified deletes take away: by the author of the target, or by an admin at the height the delete names. */

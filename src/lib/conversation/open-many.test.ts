@@ -164,6 +164,16 @@ test('[CV18] a purged row breaks no chain: the delete names its hash and the nex
   expect(verdicts(stillThere)).toEqual([...Array<string>(8).fill('ok'), 'purge-mismatch']);
 });
 
+test('[CV18] a device whose every held entry is purged goes on without a gap, and a real gap behind it still shows', async () => {
+  const world = await createWorld([1]);
+  const [first, second, third] = await talk(world, 3) as [Row, Row, Row];
+  const held = await openMany([{ ...first, envelope: undefined }], world.many({ fromStart: true }));
+  expect(held.chains).toEqual([]);
+  const goesOn = world.many({ fromStart: true, heldTo: (slot) => (slot === first.slot ? first.ctr : undefined) });
+  expect(verdicts(await openMany([second, third], goesOn))).toEqual(['ok', 'ok']);
+  expect(verdicts(await openMany([third], goesOn))).toEqual(['gap']);
+});
+
 test('[CV19] pending rows say what they need, hold nobody up, and open again once it is there', async () => {
   const world = await createWorld([1, 1]);
   const device = world.devices[0]!;

@@ -40,6 +40,8 @@ export interface OpenManyContext extends OpenContext {
   readonly mode: 'newer' | 'older' | 'again';
   /** With `newer`: every row from seq 1 is held or given here, so a device's first entry has ctr 0. */
   readonly fromStart?: boolean;
+  /** With `fromStart`: the newest ctr held of a slot that has no chain yet, because all held of it is purged or pending. */
+  readonly heldTo?: (slot: number) => number | undefined;
 }
 
 /** A row, and the verdict kept with it if there is one: `StoredRow` is one. */
@@ -206,7 +208,7 @@ function settle(chain: readonly Draft[], held: SlotChain | undefined, { context,
   const { mode } = context;
   let bound: { readonly account: AccountId; readonly device: string } | undefined = held;
   let last = mode === 'newer' ? held && { ctr: held.ctr, chain: held.chain } : undefined;
-  if (!last && mode === 'newer' && context.fromStart) last = { ctr: -1, chain: chainUnknown };
+  if (!last && mode === 'newer' && context.fromStart) last = { ctr: context.heldTo?.(chain[0]!.row.slot) ?? -1, chain: chainUnknown };
   for (const draft of chain) {
     const { row, inner } = draft;
     const gap = mode !== 'again' && last !== undefined && row.ctr > last.ctr + 1;
