@@ -102,7 +102,7 @@ export function createDevice(deps: DeviceDeps): Device {
   async function boot(): Promise<void> {
     if (life) return;
     const timelines = new Map<ConversationId, Timeline>();
-    const self = { isDead: false, timelines } as unknown as Life & { -readonly [K in keyof Life]: Life[K] };
+    const self = { isDead: false, timelines } as unknown as { -readonly [K in keyof Life]: Life[K] };
     life = self;
     const isUntrue = planted === 'send-before-persist';
     const memory = openMemoryDatabase({
@@ -178,7 +178,7 @@ export function createDevice(deps: DeviceDeps): Device {
     });
 
     const verifier = createVerifier({
-      database, me, groups, failed,
+      database, sealer, me, groups, failed,
       accounts: { known: accounts.get, refresh: accounts.refresh },
       checked: guarded(async (conversation: ConversationId, { rows, entries, from }: { rows: readonly StoredRow[]; entries: readonly OpenedEntry[]; from: string }) => {
         for (const entry of entries) hybrid.receive(effectiveTime({ t: entry.event.t, rt: entry.rt, joinRt: entry.joinRt }), entry.event.l);

@@ -78,8 +78,10 @@ export function behind({ place, rows, waiting }: Held, stored: readonly Row[], m
   for (const [i, row] of rows.entries()) {
     const theirs = stored[i]!;
     const isSame = row.seq === theirs.seq && row.slot === theirs.slot && row.ctr === theirs.ctr && row.clock === theirs.clock && row.seg === theirs.seg && row.rt === theirs.rt;
-    if (!isSame) return `row ${row.seq} differs`;
-    if (row.check !== 'ok' && row.envelope) return `row ${row.seq} is ${row.check} ${row.fault ?? ''}`;
+    if (!isSame) return `row ${row.seq} differs: ${JSON.stringify([row, theirs], (key, value: unknown) => (key === 'envelope' ? undefined : value))}`;
+    // Whoever removed a member had not seen this entry of theirs: it stays out for everybody.
+    const isCutOff = row.fault === 'beyond-cut';
+    if (row.check !== 'ok' && row.envelope && !isCutOff) return `row ${row.seq} is ${row.check} ${row.fault ?? ''}`;
     if (row.envelope && theirs.envelope ? !equalBytes(row.envelope, theirs.envelope) : !mayBePurged && row.envelope !== theirs.envelope) return `row ${row.seq} has other bytes`;
   }
   return undefined;

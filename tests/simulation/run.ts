@@ -238,7 +238,7 @@ export async function runSeed({ foundation, seed, planted, trace }: RunOptions):
   world.weather = { ...calm, busLoss: 0.3 };
   for (const device of devices) if (!down.has(device)) device.boot();
 
-  let look = 0;
+  let look = stormEnd + 2_000; // a slow disk of the storm has written by then
   let why = '';
   const isAtRest = async () => {
     if (schedule.now() < look) return false;
@@ -266,7 +266,10 @@ export async function runSeed({ foundation, seed, planted, trace }: RunOptions):
         const life = device.life();
         if (!life) return `${device.actor.name} is down`;
         if (device.isOffline()) return `${device.actor.name} is offline`;
-        const reason = behind(await heldBy(life, conversation), rows, restores);
+        const held = await heldBy(life, conversation);
+        // Somebody scrolls up: what a device new to a chat had not fetched when it was cut off comes now.
+        if (held.place && held.place.low > 1 && held.place.cursor > 0) void life.sync.fetchOlder(conversation, 256).catch(() => {});
+        const reason = behind(held, rows, restores);
         if (reason) return `${device.actor.name} in ${conversation === group ? 'the group' : 'the chat of two'}: ${reason}`;
       }
     }

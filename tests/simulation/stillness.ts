@@ -34,7 +34,7 @@ export function orderWebCrypto(): () => void {
     get(target, name) {
       const found = Reflect.get(target, name) as unknown;
       if (typeof found !== 'function') return found;
-      if (!calls.has(name)) calls.set(name, (...args: readonly unknown[]) => inOrder(() => (found as (...all: readonly unknown[]) => Promise<unknown>).apply(subtle, args)));
+      if (!calls.has(name)) calls.set(name, (...args: unknown[]) => inOrder(() => (found as (...all: unknown[]) => Promise<unknown>).apply(subtle, args)));
       return calls.get(name);
     },
   });
