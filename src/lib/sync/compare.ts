@@ -59,8 +59,9 @@ export function createComparer(context: Context): Comparer {
     if (!isCurrent(live) || !stored) return;
     compare.head = Math.max(compare.head, batch.at(-1)?.seq ?? 0);
     const bySeq = new Map(ours.map((row) => [row.seq, row]));
-    // An entry sent again may stand at its old place above others that changed theirs; only its time tells.
-    const common = batch.findLast((row) => isSameRow(row, bySeq.get(row.seq)) && row.rt === bySeq.get(row.seq)?.rt);
+    // An entry sent again may stand at its old place above others that changed theirs: its time tells, and the first that differs.
+    const other = batch.findIndex((row) => !isSameRow(row, bySeq.get(row.seq)) || row.rt !== bySeq.get(row.seq)!.rt);
+    const common = other < 0 ? batch.at(-1) : batch[other - 1];
     if (common) return cut(live, common.seq);
     if (batch.length === 0) return cut(live, 0);
     compare.top = batch[0]!.seq - 1;
