@@ -1,7 +1,7 @@
 /**
  * Draws every screen over the engine of pretence, wide and narrow, light and dark, and runs axe on each.
  *
- *     node tools/screens.ts <folder> [--only part-of-a-name] [--base http://127.0.0.1:5173]
+ *     node tools/screens.ts <folder> [--only part-of-a-name,…] [--size wide|narrow] [--theme light|dark] [--base http://127.0.0.1:5173]
  *
  * Pictures go to the folder, which belongs outside the repository. With `--base` a server that runs
  * already is used (`vite dev --mode fake`); else one is started for the time this takes. Ends with 1 when axe
@@ -195,7 +195,7 @@ const screens: readonly Screen[] = [
 const sizes = { wide: { width: 1280, height: 800 }, narrow: { width: 390, height: 844 } } as const;
 const folder = process.argv[2];
 if (!folder || folder.startsWith('--')) {
-  console.error('node tools/screens.ts <folder> [--only part-of-a-name] [--base address]');
+  console.error('node tools/screens.ts <folder> [--only part-of-a-name,…] [--size wide|narrow] [--theme light|dark] [--base address]');
   process.exit(2);
 }
 const option = (name: string) => process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined;
@@ -218,6 +218,7 @@ let drawn = 0;
 
 for (const [size, viewport] of Object.entries(sizes)) {
   for (const theme of ['light', 'dark'] as const) {
+    if ((option('--size') ?? size) !== size || (option('--theme') ?? theme) !== theme) continue;
     // No motion, so axe and the picture meet the screen at rest. Axe itself is put in past the page's policy.
     const context = await browser.newContext({ viewport, colorScheme: theme, reducedMotion: 'reduce', bypassCSP: true, locale: 'en-GB', hasTouch: size === 'narrow' });
     for (const screen of screens) {
@@ -233,7 +234,7 @@ for (const [size, viewport] of Object.entries(sizes)) {
         const url = new URL(screen.path ?? '/', base);
         if (screen.fake) url.searchParams.set('fake', screen.fake);
         await page.goto(url.href);
-        await page.locator('main, [data-testid=starting]').first().waitFor();
+        await page.locator('main:visible, [role=main]:visible, [data-testid=starting]').first().waitFor();
         if (screen.fake !== 'starting') await page.locator('[data-testid=starting]').waitFor({ state: 'detached' });
         await screen.steps?.(page, size === 'wide');
         await page.evaluate(() => document.fonts.ready);
