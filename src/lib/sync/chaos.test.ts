@@ -8,7 +8,7 @@ import { openMemoryDatabase, type MemorySnapshot } from '#lib/storage/memory.ts'
 import type { ConversationId } from '#lib/protocol/ids.ts';
 import { bytesToText } from '#lib/std/bytes.ts';
 import { ofConversation } from '#lib/storage/keys.ts';
-import { chatA, chatB, createDevice, createSeal, createServer, createTime, openEnvelope, otherSlot, serverTexts, type Device } from './fake-server.contract.ts';
+import { chatA, chatB, createDevice, createSeal, createServer, createTime, openEnvelope, otherSlot, serverTexts, type Device } from './fixtures/fake-server.ts';
 
 const seedCount = Number(process.env['SYNC_CHAOS_SEEDS'] ?? 40);
 const firstSeed = Number(process.env['SYNC_CHAOS_FROM'] ?? 1);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { nackCodes } from '#lib/protocol/codes.ts';
 import { err, ok } from '#lib/std/result.ts';
 import { flushOutboxByHttp, type FlushDeps } from './flush.ts';
-import { chatA, chatB, createSeal, createWorld, offline, openEnvelope, restart, serverTexts, type FakeServer } from './fake-server.contract.ts';
+import { chatA, chatB, createSeal, createWorld, offline, openEnvelope, restart, serverTexts, type FakeServer } from './fixtures/fake-server.ts';
 
 /** The HTTP end of the same server. */
 function httpPut(server: FakeServer): FlushDeps['put'] {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { AccountId } from '#lib/protocol/ids.ts';
 import { openAccountDatabase } from '#lib/storage/open.ts';
 import type { MemoryDatabase } from '#lib/storage/memory.ts';
-import { chatA, chatB, createDevice, createServer, createTime, lineage2, openEnvelope, serverTexts } from './fake-server.contract.ts';
+import { chatA, chatB, createDevice, createServer, createTime, lineage2, openEnvelope, serverTexts } from './fixtures/fake-server.ts';
 import { quietMs } from './segments.ts';
 
 test('[SC11] over IndexedDB: write offline, close, open, send, receive, compact, meet a restored server', async () => {

@@ -6,7 +6,7 @@ import { retryDelayMsMax } from '#lib/std/backoff.ts';
 import { openMemoryDatabase } from '#lib/storage/memory.ts';
 import { resolveEntry } from './outbox.ts';
 import { answerTimeoutMs } from './sync.ts';
-import { chatA, chatB, createDevice, createSeal, createServer, createTime, createWorld, offline, openEnvelope, restart, serverTexts, type Device } from './fake-server.contract.ts';
+import { chatA, chatB, createDevice, createSeal, createServer, createTime, createWorld, offline, openEnvelope, restart, serverTexts, type Device } from './fixtures/fake-server.ts';
 
 const own = (device: Device, texts: readonly string[]) => Promise.all([]).then(async () => { for (const text of texts) await device.write(chatA, text); });
 const alias = (device: Device, slot: number, ctr: number) => device.database.read(['conversations', 'aliases'], (tx) => resolveEntry(tx, chatA, { slot, ctr }));
@@ -303,7 +303,7 @@ test('[SC25] bytes that may be stored are never replaced unnoticed: an older for
 });
 
 async function chainOf(envelope: Uint8Array): Promise<string> {
-  const { sha256 } = await import('./fake-server.contract.ts');
+  const { sha256 } = await import('./fixtures/fake-server.ts');
   const { bytesToHex, bytesToText } = await import('#lib/std/bytes.ts');
   return bytesToHex(sha256(textToBytes(bytesToText(envelope)!.trimEnd()))).slice(0, 8);
 }
@@ -365,7 +365,7 @@ test('[SC27] a row in our name that we did not write is an alarm, and our own en
   const { server, device, time } = await createWorld({ token: offline });
   await own(device, ['true words']);
   const snapshotDevice = await restart(device, { server, time, token: offline });
-  const { sealText } = await import('./fake-server.contract.ts');
+  const { sealText } = await import('./fixtures/fake-server.ts');
   server.of(chatA).slot = 1;
   server.of(chatA).nextSlot = 2;
   const online = await restart(snapshotDevice, { server, time });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { limits } from '#lib/protocol/limits.ts';
 import { rowStores, purgeRows } from '#lib/storage/rows.ts';
-import { chatA, chatB, createDevice, createServer, createWorld, lineage1, lineage2, openEnvelope, otherSlot, restart, sealText, serverTexts, type Device, type FakeServer } from './fake-server.contract.ts';
+import { chatA, chatB, createDevice, createServer, createWorld, lineage1, lineage2, openEnvelope, otherSlot, restart, sealText, serverTexts, type Device, type FakeServer } from './fixtures/fake-server.ts';
 import { quietMs } from './segments.ts';
 
 const lostTexts = async (device: Device) => (await device.database.read(['lost'], (tx) => tx.getAll('lost'))).map((row) => openEnvelope(row.envelope!).text).sort();

@@ -5,7 +5,7 @@ import { StorageError } from '#lib/storage/database.ts';
 import { openMemoryDatabase } from '#lib/storage/memory.ts';
 import { answerTimeoutMs } from './sync.ts';
 import { pingIntervalMs, pongTimeoutMs, welcomeTimeoutMs } from './connection.ts';
-import { chatA, chatB, createServer, createTime, createWorld, offline, openEnvelope, restart, serverTexts } from './fake-server.contract.ts';
+import { chatA, chatB, createServer, createTime, createWorld, offline, openEnvelope, restart, serverTexts } from './fixtures/fake-server.ts';
 
 test('[SC4] one SUB speaks for all chats, and a quiet one costs no further frame', async () => {
   const { server, device, time } = await createWorld({ chats: [chatA, chatB] });
