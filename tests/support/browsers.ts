@@ -6,12 +6,19 @@
  * opened again has a profile on disk instead, and a process for it.
  */
 import { accessSync, constants, realpathSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { chromium, firefox, type Browser, type BrowserContext, type BrowserContextOptions, type LaunchOptions } from 'playwright-core';
 
 export type BrowserName = 'chromium' | 'firefox';
+
+export type ProfileOptions = BrowserContextOptions & {
+  readonly args?: readonly string[];
+  /** As a person who forbade all sites to keep data. */
+  readonly storage?: 'blocked';
+};
+
 export const browserNames: readonly BrowserName[] = ['chromium', 'firefox'];
 
 const programs: Readonly<Record<BrowserName, { readonly variable: string; readonly names: readonly string[] }>> = {
@@ -42,10 +49,20 @@ export async function launchBrowser(name: BrowserName): Promise<Browser> {
 }
 
 /** A browser on a profile folder, as a person's own: what it keeps is there the next time. */
-export async function launchProfile(name: BrowserName, profile: string, options: BrowserContextOptions & { readonly args?: readonly string[] } = {}): Promise<BrowserContext> {
+export async function launchProfile(name: BrowserName, profile: string, { storage, args = [], ...options }: ProfileOptions = {}): Promise<BrowserContext> {
   const launch = launchOptions(name);
-  const all = { ...launch, ...options, args: [...(launch.args ?? []), ...(options.args ?? [])] };
+  const all = {
+    ...launch, ...options, args: [...(launch.args ?? []), ...args],
+    ...(name === 'firefox' && storage === 'blocked' && { firefoxUserPrefs: { ...quietFirefox, 'network.cookie.cookieBehavior': 2 } }),
+  };
   return name === 'chromium' ? chromium.launchPersistentContext(profile, all) : firefox.launchPersistentContext(profile, all);
+}
+
+/** Makes a profile that refuses to keep site data; Firefox is told at its start. */
+export async function blockStorage(name: BrowserName, profile: string): Promise<void> {
+  if (name === 'firefox') return;
+  await mkdir(join(profile, 'Default'), { recursive: true });
+  await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify({ profile: { default_content_setting_values: { cookies: 2 } } }));
 }
 
 export async function makeProfile(): Promise<{ readonly profile: string; readonly remove: () => Promise<void> }> {

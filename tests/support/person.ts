@@ -16,6 +16,8 @@ export interface Credentials {
 /** How long a step of a story may take on a busy machine before the story has failed. */
 export const patienceMs = 60_000;
 
+const ticksInOrder: readonly Tick[] = ['waiting', 'sent', 'delivered', 'read'];
+
 export class Person {
   readonly page: Page;
   readonly who: Credentials;
@@ -166,8 +168,11 @@ export class Person {
     await this.bubble(text).first().waitFor();
   }
 
+  /** This tick or one that comes after it: a quick other side does not wait for us to look. */
   async seesTick(text: string, tick: Tick): Promise<void> {
-    await this.bubble(text).locator(`[data-tick=${tick}]`).waitFor();
+    const later = ticksInOrder.slice(ticksInOrder.indexOf(tick));
+    const enough = tick === 'waiting' ? [tick] : later;
+    await this.bubble(text).locator(enough.map((one) => `[data-tick=${one}]`).join(',')).waitFor();
   }
 
   /** Every text on the screen from top to bottom; the list keeps a screen and a half of them. */

@@ -106,11 +106,11 @@ async function openWorld(browser: BrowserName, environment: Readonly<Record<stri
   const ends: (() => Promise<void>)[] = [];
 
   function watch(page: Page): void {
-    page.on('pageerror', (error) => faults.push(`page error: ${error.message}`));
-    page.on('console', (message) => {
-      // A server that is away is told by the browser itself; everything else of this level is ours.
-      if (message.type() === 'error' && !/Failed to load resource|can.t establish a connection|ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|NetworkError/i.test(message.text())) faults.push(`console: ${message.text()}`);
-    });
+    const note = (kind: string, text: string) => {
+      if (!serverAway.test(text)) faults.push(`${kind}: ${text}`);
+    };
+    page.on('pageerror', (error) => note('page error', error.message));
+    page.on('console', (message) => message.type() === 'error' && note('console', message.text()));
     page.on('request', (request) => {
       const url = new URL(request.url());
       if (['http:', 'https:', 'ws:', 'wss:'].includes(url.protocol) && !origins.has(url.host)) faults.push(`asked another origin: ${url.origin}`);

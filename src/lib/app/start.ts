@@ -18,9 +18,15 @@ export async function connectEngine(): Promise<EngineConnection> {
   if (!('locks' in navigator) || !('indexedDB' in globalThis) || typeof BroadcastChannel === 'undefined') return unusable('no-locks');
   const newKey = () => bytesToBase64url(systemRandom.bytes(16));
   const tab = newKey();
-  const channel = new BroadcastChannel(channelName) as Channel & BroadcastChannel;
-  // Held for the life of the tab: its release is how the engine learns that the tab is gone.
-  void navigator.locks.request(tabLockName(tab), forever);
+  let channel: Channel & BroadcastChannel;
+  try {
+    channel = new BroadcastChannel(channelName) as Channel & BroadcastChannel;
+    await holdForLife(tabLockName(tab));
+  } catch (error) {
+    // A browser told to keep no site data refuses these first.
+    if (error instanceof DOMException && error.name === 'SecurityError') return unusable('storage-blocked');
+    throw error;
+  }
   const connection = connectTab({ channel, tab, newKey, onTakeover: () => getApp().reopenChats() });
   void navigator.locks.request(engineLockName, () => {
     startWorker((message) => channel.dispatchEvent(new MessageEvent('message', { data: message })));
@@ -28,6 +34,16 @@ export async function connectEngine(): Promise<EngineConnection> {
   });
   connection.subscribe(followOutbox());
   return connection;
+}
+
+/** Resolves once held; its release, with the tab, is how the engine learns that the tab is gone. */
+function holdForLife(lock: string): Promise<void> {
+  return new Promise((held, refused) => {
+    navigator.locks.request(lock, () => {
+      held();
+      return forever();
+    }).catch(refused);
+  });
 }
 
 function startWorker(tellOwnTab: (message: WireMessage) => void): void {
@@ -39,7 +55,7 @@ function forever(): Promise<never> {
   return new Promise(() => {});
 }
 
-function unusable(reason: 'no-locks'): EngineConnection {
+function unusable(reason: 'no-locks' | 'storage-blocked'): EngineConnection {
   const event: EngineEvent = { type: 'session', session: { type: 'unusable', reason } };
   return {
     api: new Proxy({} as EngineConnection['api'], { get: () => forever }),

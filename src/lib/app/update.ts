@@ -23,7 +23,9 @@ export function followUpdates(app: AppState): void {
     // Also fires in other tabs of the old version: they reload with the one where the person agreed.
     if (agreed || event.isUpdate) location.reload();
   });
-  void workbox.register().then(() => {
-    setInterval(() => void workbox.update(), lookEveryMs);
-  });
+  workbox.register().then(
+    () => setInterval(() => void workbox.update(), lookEveryMs),
+    // Refused by a setting of the browser: the app then needs the network to open. Worth a line for whoever looks.
+    (error: unknown) => console.info('the service worker was refused', error),
+  );
 }
