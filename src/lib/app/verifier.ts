@@ -10,6 +10,9 @@ import { isAdmin, roleAt, type GroupState } from '#lib/chains/group-state.ts';
 import { chainUnknown, type EntryFault, type Need, type OpenedEntry, type SlotChain } from '#lib/conversation/entry.ts';
 import { openMany, type OpenedMany, type OpenManyContext } from '#lib/conversation/open-many.ts';
 import { readChain } from '#lib/conversation/open.ts';
+import { encodeWaitingEvent } from '#lib/conversation/event-codec.ts';
+import { resolveOwnTargets } from '#lib/conversation/event-targets.ts';
+import type { Event } from '#lib/conversation/event.ts';
 import type { Groups } from '#lib/groups/groups.ts';
 import { parseEnvelope } from '#lib/protocol/envelope.ts';
 import { entryKey, type AccountId, type ConversationId, type EntryId } from '#lib/protocol/ids.ts';
@@ -245,9 +248,9 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       return found;
     });
     const said: { seq: number; ctr: number; sealedEvent: Bytes }[] = [];
-    for (const [{ seq, ctr, event }, record] of waiting) {
+    for (const [{ seq, slot, ctr, rt, event }, record] of waiting) {
       const kept = await readEvent(deps.sealer, record);
-      if (kept.ok && kept.value.kind === event.kind && kept.value.t === event.t && kept.value.l === event.l) said.push({ seq, ctr, sealedEvent: record.sealedEvent });
+      if (kept.ok && isSaid(kept.value, event, slot, rt)) said.push({ seq, ctr, sealedEvent: record.sealedEvent });
     }
     return said;
   }
@@ -351,3 +354,11 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 }
 
 function ended(): void {}
+
+/** Whether a sealed event is the one that waited; a stamp that ran ahead was bounded when it was sealed. */
+function isSaid(waiting: Event, sealed: Event, slot: number, rt: number): boolean {
+  const isStamp = waiting.t === sealed.t || (waiting.t > sealed.t && sealed.t > rt);
+  if (!isStamp || waiting.kind !== sealed.kind) return false;
+  const asSealed = { ...resolveOwnTargets(waiting, slot), t: sealed.t, ...(sealed.kind === 'delete' && { targetChain: sealed.targetChain }) } as Event;
+  return equalBytes(encodeWaitingEvent(asSealed), encodeWaitingEvent(sealed));
+}
