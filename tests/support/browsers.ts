@@ -9,14 +9,14 @@ import { accessSync, constants, realpathSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { chromium, firefox, type Browser, type BrowserContext, type BrowserContextOptions, type LaunchOptions } from 'playwright-core';
+import { chromium, firefox, type Browser, type BrowserContext, type BrowserContextOptions, type LaunchOptions, type Page } from 'playwright-core';
 
 export type BrowserName = 'chromium' | 'firefox';
 
 export type ProfileOptions = BrowserContextOptions & {
   readonly args?: readonly string[];
-  /** As a person who forbade all sites to keep data. */
-  readonly storage?: 'blocked';
+  /** `blocked`: as a person who forbade all sites to keep data. `small`: a device with little room left. */
+  readonly storage?: 'blocked' | 'small';
 };
 
 export const browserNames: readonly BrowserName[] = ['chromium', 'firefox'];
@@ -53,9 +53,23 @@ export async function launchProfile(name: BrowserName, profile: string, { storag
   const launch = launchOptions(name);
   const all = {
     ...launch, ...options, args: [...(launch.args ?? []), ...args],
-    ...(name === 'firefox' && storage === 'blocked' && { firefoxUserPrefs: { ...quietFirefox, 'network.cookie.cookieBehavior': 2 } }),
+    ...(name === 'firefox' && { firefoxUserPrefs: { ...quietFirefox, ...(storage && storagePrefs[storage]) } }),
   };
   return name === 'chromium' ? chromium.launchPersistentContext(profile, all) : firefox.launchPersistentContext(profile, all);
+}
+
+const smallSizeBytes = 10 * 1024 * 1024;
+const storagePrefs: Readonly<Record<'blocked' | 'small', Readonly<Record<string, number>>>> = {
+  blocked: { 'network.cookie.cookieBehavior': 2 },
+  // In KiB; one site gets half of it, but 10 MiB at least.
+  small: { 'dom.quotaManager.temporaryStorage.fixedLimit': (2 * smallSizeBytes) / 1024 },
+};
+
+/** Leaves the site of this page little room; Firefox is told at its start. Call it before the page keeps anything. */
+export async function shrinkStorage(name: BrowserName, page: Page, origin: string): Promise<void> {
+  if (name === 'firefox') return;
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: smallSizeBytes });
 }
 
 /** Makes a profile that refuses to keep site data; Firefox is told at its start. */

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { blockStorage, browserNames, findBrowser, launchBrowser, launchProfile, makeProfile, type BrowserName, type ProfileOptions } from './browsers.ts';
+import { blockStorage, browserNames, findBrowser, launchBrowser, launchProfile, makeProfile, shrinkStorage, type BrowserName, type ProfileOptions } from './browsers.ts';
 import { Person, type Credentials } from './person.ts';
 import { makeDataDir, startServer, type TestServer } from './server.ts';
 
@@ -52,6 +52,8 @@ interface StoryOptions {
 }
 
 const storyMsMax = 900_000;
+/** A server that is away is told by the browser itself; everything else of this level is ours. */
+const serverAway = /Failed to load resource|can.t establish a connection|connection to \S+ was interrupted|ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|NetworkError/i;
 const names: Readonly<Record<string, string>> = { mira: 'Mira Vos', olu: 'Olu Adeyemi', ana: 'Ana Sousa', tom: 'Tom Reed' };
 
 export function story(name: string, tell: (world: World) => Promise<void>, { only, environment = {} }: StoryOptions = {}): void {
@@ -158,6 +160,7 @@ async function openWorld(browser: BrowserName, environment: Readonly<Record<stri
         context = await launchProfile(browser, profile, { viewport: { width: 1280, height: 800 }, ...options });
         await equip(context);
         person = new Person(context.pages()[0] ?? (await context.newPage()), credentials(handle), origin);
+        if (options.storage === 'small') await shrinkStorage(browser, person.page, origin);
         await person.open(path);
         return person;
       }
