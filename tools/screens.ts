@@ -154,6 +154,7 @@ const screens: readonly Screen[] = [
   { name: 'chat', steps: openChat('Mira') },
   { name: 'chat-group', steps: openChat('Wadden') },
   { name: 'chat-alarm', steps: openChat('Tomasz') },
+  { name: 'chat-offline', fake: 'offline', steps: openChat('Jonas') },
   { name: 'chat-left', steps: openChat('Kitchen') },
   { name: 'chat-missing', path: '/chat/AAAAAAAAAAAAAAAAAAAAAA' },
   { name: 'info-person', steps: openInfo('Mira') },
@@ -239,6 +240,8 @@ for (const [size, viewport] of Object.entries(sizes)) {
         await screen.steps?.(page, size === 'wide');
         await page.evaluate(() => document.fonts.ready);
         await page.waitForLoadState('networkidle');
+        // What was laid out last is painted a frame later.
+        await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
         await page.screenshot({ path: join(folder, `${screen.name}.${size}.${theme}.png`) });
         drawn++;
         for (const problem of await violations(page)) fault(label, problem);

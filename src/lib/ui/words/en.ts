@@ -432,7 +432,7 @@ export const words = {
     nameInvalid: 'A name has 1 to 64 characters.',
     appearance: 'Appearance',
     theme: 'Theme',
-    themes: { system: 'Like the system', light: 'Light', dark: 'Dark' },
+    themes: { system: 'System', light: 'Light', dark: 'Dark' },
     devices: 'Devices',
     devicesText: 'Browsers that can open your account.',
     thisDevice: 'This browser',
