@@ -57,6 +57,8 @@ const firstRows = 96;
 /** Then the rest, a page at a time, newest chat first. */
 const pageRows = 256;
 const pausesMs = 40;
+/** A request that failed while the socket stands is asked again: no new connection will bring it. */
+const askAgainMs = 15_000;
 const versionKey = 'membership/version';
 const leftKey = (conversation: ConversationId) => `left/${conversation}`;
 
@@ -108,7 +110,7 @@ export function createMembership(deps: MembershipDeps): Membership {
 
   async function refreshList(): Promise<void> {
     const answer = await api.conversations();
-    if (!answer.ok) return; // offline again: the next connection asks
+    if (!answer.ok) return askAgain(() => listMoved(-1));
     const { membershipVersion, conversations } = answer.value;
     const here = new Set(conversations.map(({ conversation }) => conversation));
     const known = await groups.load();
@@ -126,7 +128,16 @@ export function createMembership(deps: MembershipDeps): Membership {
     await sync.addConversations([...here]);
     for (const conversation of fresh) deps.touch(conversation);
     if (whole) await database.write(['kv'], (tx) => tx.put('kv', versionKey, membershipVersion));
+    else askAgain(() => listMoved(-1));
     if (fresh.length > 0) background(() => backfill(fresh));
+  }
+
+  /** Offline altogether, the next connection asks. */
+  function askAgain(work: () => Promise<void>): void {
+    timers.after(askAgainMs, () => {
+      const { state } = sync.connection();
+      if (state === 'online' || state === 'catching-up') background(work);
+    });
   }
 
   async function backfill(fresh: readonly ConversationId[]): Promise<void> {
@@ -159,7 +170,7 @@ export function createMembership(deps: MembershipDeps): Membership {
 
   async function groupMoved(conversation: ConversationId): Promise<void> {
     const synced = await groups.sync(conversation);
-    if (!synced.ok) return;
+    if (!synced.ok) return synced.error.type === 'offline' ? askAgain(() => groupMoved(conversation)) : undefined;
     await verifier.recheck(conversation, true);
     sync.groupRefreshed(conversation);
     const need = await groups.rotationNeeded(conversation);
