@@ -31,6 +31,8 @@ export interface Weather {
   readonly busLoss: number;
   readonly slowDisk: number;
   readonly lostAnswer: number;
+  /** Entries that reach the store twice. */
+  readonly repeats: number;
 }
 
 export interface ServersDeps {
@@ -100,6 +102,10 @@ export function createServers({ schedule, prng, store, weather, accountState, pl
         const run = () => {
           try {
             const value = call(name, args);
+            if (name === 'append' && prng.chance(weather().repeats)) {
+              // The service worker's request brings the same entries again, later.
+              schedule.after(prng.below(2_000), 'the same entries again', () => void call(name, args));
+            }
             answer = () => resolve(value);
           } catch (error) {
             answer = () => reject(error as Error);
@@ -121,7 +127,7 @@ export function createServers({ schedule, prng, store, weather, accountState, pl
   function planCommit(node: Node): void {
     if (node.isCommitPlanned) return;
     node.isCommitPlanned = true;
-    const delay = prng.chance(weather().slowDisk) ? 20 + prng.below(600) : 1 + prng.below(4);
+    const delay = committed || prng.chance(weather().slowDisk) ? 20 + prng.below(600) : 1 + prng.below(4);
     schedule.after(delay, `commit n${node.index}`, () => {
       if (node.isDead) return;
       node.isCommitPlanned = false;

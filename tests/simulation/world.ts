@@ -16,7 +16,7 @@ import { createSchedule, type Schedule } from './schedule.ts';
 import { createServers, type Servers, type Weather } from './servers.ts';
 import { settle } from './stillness.ts';
 
-export const calm: Weather = { cutEveryMs: 0, halfOpen: 0, busLoss: 0, slowDisk: 0, lostAnswer: 0 };
+export const calm: Weather = { cutEveryMs: 0, halfOpen: 0, busLoss: 0, slowDisk: 0, lostAnswer: 0, repeats: 0 };
 
 export interface World {
   readonly schedule: Schedule;
