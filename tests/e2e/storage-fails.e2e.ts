@@ -87,7 +87,7 @@ story('[EE19] a damaged message on the device is marked and everything around it
   await mira.waiting(0);
   await mira.page.goto('about:blank');
   // Beside the app, on its own origin, with no engine running.
-  await mira.page.goto(`${world.origin}/manifest.webmanifest`);
+  await mira.page.goto(`${world.origin}/favicon.png`);
   const damaged = await mira.page.evaluate(async () => {
     const name = (await indexedDB.databases()).map((one) => one.name!).find((one) => /^godwit-./.test(one))!;
     const db = await new Promise<IDBDatabase>((resolve, reject) => {

@@ -25,7 +25,8 @@ export interface WindowDeps {
   readonly conversation: ConversationId;
   readonly me: AccountId;
   readonly group: () => GroupState;
-  readonly open: (rows: readonly StoredRow[]) => Promise<readonly OpenedEntry[]>;
+  /** `damaged`: rows this device no longer holds as they were; shown as what failed its check. */
+  readonly open: (rows: readonly StoredRow[]) => Promise<{ readonly entries: readonly OpenedEntry[]; readonly damaged: readonly StoredRow[] }>;
   readonly slotOwner: (slot: number) => Promise<AccountId | undefined>;
   readonly nameOf: (account: AccountId) => string;
   readonly tickOf: (seq: number) => Tick;
@@ -74,7 +75,9 @@ export async function openWindow(deps: WindowDeps, bounds: { readonly low: numbe
     const rows = from > to ? [] : await database.read(rowStores, (tx) => readRows(tx, conversation, from, to));
     loadedFrom = Math.min(loadedFrom, from);
     if (rows[0]) floorRt = rows[0].seq === 1 ? undefined : rows[0].rt;
-    await fold(rows, await deps.open(rows));
+    const { entries, damaged } = await deps.open(rows);
+    const now = new Map(damaged.map((row) => [row.seq, row]));
+    await fold(rows.map((row) => now.get(row.seq) ?? row), entries);
     timeline.setFloor(floorRt);
     return rows.length;
   }

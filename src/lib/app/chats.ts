@@ -93,7 +93,7 @@ export function createChats(deps: ChatsDeps): Chats {
     const window = await openWindow({
       database, conversation, me: deps.me,
       group: () => held.look.group,
-      open: (list) => verifier.open(conversation, list),
+      open: (list) => verifier.openHeld(conversation, list),
       slotOwner: async (slot) => (await verifier.slotOwner(conversation, slot))?.account,
       nameOf: deps.nameOf,
       tickOf: (seq) => held.look.tickOf(seq),

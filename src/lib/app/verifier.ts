@@ -53,6 +53,8 @@ export interface Verifier {
   readonly ingest: SyncDeps['ingest'];
   /** Rows held and found good before, opened for showing. */
   readonly open: (conversation: ConversationId, rows: readonly StoredRow[]) => Promise<readonly OpenedEntry[]>;
+  /** The same, and with them the rows that no longer are what they were: damaged on this device. */
+  readonly openHeld: (conversation: ConversationId, rows: readonly StoredRow[]) => Promise<{ readonly entries: readonly OpenedEntry[]; readonly damaged: readonly StoredRow[] }>;
   /** Opens again what waited: a key or a log has come. `settled` when both logs are the newest there are. */
   readonly recheck: (conversation: ConversationId, settled: boolean) => Promise<void>;
   /** Who a slot speaks for, as its first good entry proved. */
@@ -328,15 +330,17 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     return next;
   }
 
-  async function openHeld(conversation: ConversationId, rows: readonly StoredRow[]): Promise<readonly OpenedEntry[]> {
+  async function openHeld(conversation: ConversationId, rows: readonly StoredRow[]): ReturnType<Verifier['openHeld']> {
     const good = rows.filter((row) => row.check === 'ok' && row.envelope);
-    if (good.length === 0) return [];
-    return (await open(conversation, good, 'again', false, false)).entries;
+    if (good.length === 0) return { entries: [], damaged: [] };
+    const opened = await open(conversation, good, 'again', false, false);
+    return { entries: opened.entries, damaged: (opened.rows as readonly StoredRow[]).filter((row) => row.check === 'bad') };
   }
 
   return {
     ingest,
-    open: openHeld,
+    open: async (conversation, rows) => (await openHeld(conversation, rows)).entries,
+    openHeld,
     recheck: (conversation, settled) => inBackground(conversation, () => recheckNow(conversation, settled)),
     slotOwner: async (conversation, slot) => (await chainsOf(conversation)).get(slot),
     slotOwners: chainsOf,
