@@ -295,9 +295,11 @@ export async function runSeed({ foundation, seed, planted, trace }: RunOptions):
       const fault = faultInStore(rows) ?? faultInSegments(world, conversation);
       if (fault) throw wrong(`[1][6] ${fault}`);
       let first: string | undefined;
+      // Whose a slot was is proved by its entries: where all are purged, who came later sees nothing in their place.
+      const provable = new Set(rows.flatMap((row) => (row.envelope ? [row.slot] : [])));
       for (const device of membersOf(conversation)) {
         const held = await heldBy(device.life()!, conversation);
-        const items = await lookAt(device, conversation, held.rows);
+        const items = (await lookAt(device, conversation, held.rows)).filter((item) => provable.has(item.slot));
         const text = JSON.stringify(items);
         first ??= text;
         if (!restores && text !== first) throw wrong(`[2] ${device.actor.name} sees another timeline:\n${text}\n${first}`);
