@@ -7,7 +7,7 @@
  * and is to stay at or below 1.25. An entry is a short padded message, 519 bytes: the smallest there
  * is, so the worst case for the ratio. Entries are stored as they come; what verifying costs is in `bench:verify`.
  *
- *     node bench/catchup.ts [chats] [changed] [entries per changed chat] [heights]
+ *     node bench/catchup.ts [chats] [changed] [entries per changed chat]
  */
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
@@ -29,7 +29,6 @@ import { cpuMsFor, cpuMsOf, printResult, round } from './harness.ts';
 const chats = Number(process.argv[2] ?? 500);
 const changed = Number(process.argv[3] ?? 50);
 const entriesEach = Number(process.argv[4] ?? 4);
-const namesHeights = process.argv[5] === 'heights';
 const patienceMs = 60_000;
 
 interface Somebody {
@@ -135,7 +134,7 @@ class PlainSocket extends WebSocket {
 /** Every chat has a place in the log of this server. */
 async function isSettled(database: MemoryDatabase): Promise<boolean> {
   const records = await database.read(['conversations'], (tx) => tx.getAll('conversations'));
-  return records.every((record) => record.lineage !== '' && record.slot !== 0);
+  return records.every((record) => record.lineage !== '' && record.slot !== 0 && record.logHeight > 0);
 }
 
 /** Connects until every chat stands at its end, and answers what that took. */
@@ -145,7 +144,8 @@ async function catchUp(port: number, token: string, database: MemoryDatabase, co
   let looked = () => {};
   const look = () => looked();
   const events: SyncEvents = {
-    connection: look, moved: look, clockOffset: look, welcome: look, acked: look, delivered: look, purged: look, marks: look, ephemeral: look, groupMoved: look,
+    connection: look, moved: look, clockOffset: look, welcome: look, acked: look, delivered: look, purged: look, marks: look, ephemeral: look,
+    groupMoved: (conversation, logHeight) => void (logHeight !== undefined && sync.groupFollowed(new Map([[conversation, logHeight]])).then(look, fail)),
     groupStale: look, accountMoved: look, membershipMoved: look, profileMoved: look, notMember: look, lineageChanged: look, lost: look, forked: look,
     renumbered: look, refused: look, segmentDiffers: look, storageFault: fail, failed: fail,
   };
@@ -189,12 +189,6 @@ const database = openMemoryDatabase();
 await write(server.port, writer.token, conversations, 0, 1);
 // A device that is new to a chat starts at its end; what lies above is fetched when somebody looks.
 const first = await catchUp(server.port, reader.token, database, conversations, 0);
-// A client that names no log height in SUB, as the app does today, hears a STATE of every chat.
-if (namesHeights) {
-  await database.write(['conversations'], async (tx) => {
-    for (const record of await tx.getAll('conversations')) await tx.put('conversations', record.conversation, { ...record, logHeight: 1 });
-  });
-}
 await write(server.port, writer.token, conversations.filter((_, i) => i % Math.ceil(chats / changed) === 0).slice(0, changed), 1, entriesEach);
 
 const serverFrom = cpuMsOf(server.pid);
@@ -206,7 +200,7 @@ await remove();
 const payloadBytes = changed * entriesEach * makeEntry().length;
 const bytes = again.bytesUp + again.bytesDown;
 printResult('catchup', {
-  chats, changed, entriesEach, namesHeights, payloadBytes, framesUp: again.framesUp, framesDown: again.framesDown, bytesUp: again.bytesUp, bytesDown: again.bytesDown,
+  chats, changed, entriesEach, payloadBytes, framesUp: again.framesUp, framesDown: again.framesDown, bytesUp: again.bytesUp, bytesDown: again.bytesDown,
   byteRatio: round(bytes / payloadBytes, 3), downRatio: round(again.bytesDown / payloadBytes, 3), clientCpuMs: round(again.cpuMs), serverCpuMs: round(serverCpuMs),
   firstSync: { framesUp: first.framesUp, framesDown: first.framesDown },
 });

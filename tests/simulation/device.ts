@@ -113,7 +113,7 @@ export function createDevice(deps: DeviceDeps): Device {
         await new Promise<void>((resolve) => schedule.after(1 + prng.below(400), `saved ${name}`, resolve));
         if (self.isDead) await never;
       },
-      ...(isUntrue && { onCommitted: () => schedule.after(prng.below(400), `really saved ${name}`, () => void (!self.isDead && (disk = memory.snapshot()))) }),
+      ...(isUntrue && { onCommitted: () => schedule.after(prng.below(20_000), `really saved ${name}`, () => void (!self.isDead && (disk = memory.snapshot()))) }),
     });
     const database: Database = planted === 'cursor-before-rows' ? cursorBeforeRows(memory) : memory;
     self.database = memory;
@@ -223,7 +223,7 @@ export function createDevice(deps: DeviceDeps): Device {
           const slot = (await database.read(['conversations'], (tx) => tx.get('conversations', conversation)))!.slot;
           for (let ctr = from; ctr <= to; ctr++) on.acked(device, conversation, slot, ctr);
         }),
-        groupMoved: guarded((conversation: ConversationId) => membership.groupMoved(conversation)),
+        groupMoved: guarded((conversation: ConversationId, logHeight: number | undefined) => membership.groupMoved(conversation, logHeight)),
         groupStale: guarded((conversation: ConversationId, nack: Parameters<Membership['groupStale']>[1]) => membership.groupStale(conversation, nack)),
         accountMoved: guarded((account: AccountId, height: number) => membership.accountMoved(account, height)),
         membershipMoved: guarded((version: number) => membership.listMoved(version)),

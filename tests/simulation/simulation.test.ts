@@ -39,10 +39,10 @@ test('[SM10] the same seed leaves the same trace, and another seed another', { t
 
 /** Seeds within which each is caught, with room above what was seen, and what catches it. */
 const planted: Readonly<Record<PlantedFault, readonly [seeds: number, by: RegExp]>> = {
-  'send-before-persist': [60, /\[[0-9]/],
+  'send-before-persist': [100, /\[[0-9]/],
   'cursor-before-rows': [5, /\[5\]/],
   'retry-under-a-new-id': [10, /\[3\]/],
-  'ack-before-commit': [60, /\[[0-9]/],
+  'ack-before-commit': [200, /\[[0-9]/],
   'no-deduplication': [10, /\[[0-9]/],
   'bus-only': [10, /\[2\]/],
   'forgetful-slots': [10, /\[8\]/],

@@ -11,6 +11,7 @@ import type { Account } from '#lib/identity/account.ts';
 import type { NackName } from '#lib/protocol/codes.ts';
 import type { AccountId, ConversationId, Lineage } from '#lib/protocol/ids.ts';
 import type { Timers } from '#lib/std/clock.ts';
+import { ok } from '#lib/std/result.ts';
 import type { Database } from '#lib/storage/database.ts';
 import type { Sync } from '#lib/sync/types.ts';
 import type { Notices } from './notices.ts';
@@ -38,7 +39,8 @@ export interface MembershipDeps {
 export interface Membership {
   readonly welcome: (welcome: { readonly lineage: Lineage; readonly membershipVersion: number; readonly accountHeight: number }) => Promise<void>;
   readonly listMoved: (version: number) => Promise<void>;
-  readonly groupMoved: (conversation: ConversationId) => Promise<void>;
+  /** `logHeight` undefined: whatever is held, look. */
+  readonly groupMoved: (conversation: ConversationId, logHeight: number | undefined) => Promise<void>;
   readonly groupStale: (conversation: ConversationId, nack: NackName) => Promise<void>;
   readonly accountMoved: (account: AccountId, height: number) => Promise<void>;
   readonly notMember: (conversation: ConversationId) => Promise<void>;
@@ -78,6 +80,8 @@ export function createMembership(deps: MembershipDeps): Membership {
     await listMoved(membershipVersion);
     await ensureSelf();
     await deps.pushPrivateState();
+    // A new epoch can fall due by time alone, with no log moving.
+    for (const conversation of (await groups.load()).keys()) await rotateInTurn(conversation);
   }
 
   /** The conversation with oneself carries the private state to one's other devices. */
@@ -168,11 +172,19 @@ export function createMembership(deps: MembershipDeps): Membership {
     deps.touch(conversation);
   }
 
-  async function groupMoved(conversation: ConversationId): Promise<void> {
-    const synced = await groups.sync(conversation);
-    if (!synced.ok) return synced.error.type === 'offline' ? askAgain(() => groupMoved(conversation)) : undefined;
+  async function groupMoved(conversation: ConversationId, logHeight: number | undefined): Promise<void> {
+    // Many chats are told of at once after signing in, and most logs came with the list.
+    const held = logHeight === undefined ? undefined : await groups.state(conversation);
+    const synced = held?.height === logHeight && held ? ok(held) : await groups.sync(conversation);
+    if (!synced.ok) return synced.error.type === 'offline' ? askAgain(() => groupMoved(conversation, logHeight)) : undefined;
     await verifier.recheck(conversation, true);
     sync.groupRefreshed(conversation);
+    await rotateInTurn(conversation);
+    await sync.groupFollowed(new Map([[conversation, synced.value.height]]));
+  }
+
+  /** A due epoch that holds nobody up is made by the member elected for it, or later by the next. */
+  async function rotateInTurn(conversation: ConversationId): Promise<void> {
     const need = await groups.rotationNeeded(conversation);
     if (need && !need.blocking && need.by === 'elected') timers.after(need.delayMs, () => rotate(conversation));
   }

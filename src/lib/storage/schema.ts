@@ -55,6 +55,7 @@ export interface StoredConversation {
   readonly markCtr: number;
   readonly readSeq: number;
   readonly deliveredSeq: number;
+  /** The group log up to here was fetched, verified and acted on; 0 before. */
   readonly logHeight: number;
   /** The first slot this device had here: what slot 0 in an event of the outbox stands for. */
   readonly firstSlot?: number;

@@ -5,7 +5,7 @@ import { StorageError } from '#lib/storage/database.ts';
 import { openMemoryDatabase } from '#lib/storage/memory.ts';
 import { answerTimeoutMs } from './sync.ts';
 import { pingIntervalMs, pongTimeoutMs, welcomeTimeoutMs } from './connection.ts';
-import { chatA, chatB, createServer, createTime, createWorld, offline, openEnvelope, restart, serverTexts } from './fixtures/fake-server.ts';
+import { chatA, chatB, createServer, createTime, createWorld, lineage2, offline, openEnvelope, restart, serverTexts } from './fixtures/fake-server.ts';
 
 test('[SC4] one SUB speaks for all chats, and a quiet one costs no further frame', async () => {
   const { server, device, time } = await createWorld({ chats: [chatA, chatB] });
@@ -251,6 +251,30 @@ test('[SC34] notices of the server reach the app, with the offset of its clock',
   expect(device.named('clockOffset').length).toBeGreaterThan(0);
   expect(Math.abs(device.named('clockOffset').at(-1)![0] as number)).toBeLessThan(1_000);
   void time;
+});
+
+test('[SC42] a group log that was followed to its height is not told again; one that moved, or came from another history, is', async () => {
+  const { server, device } = await createWorld({ chats: [chatA, chatB] });
+  const reconnect = async () => {
+    server.cut(1012);
+    await device.advance(40_000);
+  };
+  const moved = () => device.named('groupMoved');
+  server.of(chatA).logHeight = 3;
+  server.of(chatB).logHeight = 1;
+  await reconnect();
+  expect(moved()).toEqual([[chatA, 3], [chatB, 1]]);
+  await device.sync.groupFollowed(new Map([[chatA, 3], [chatB, 1]]));
+  await reconnect();
+  expect(moved()).toHaveLength(2);
+  expect(server.received.filter((frame) => frame.type === 'sub').at(-1)?.items.map(({ logHeight }) => logHeight)).toEqual([3, 1]);
+  server.of(chatA).logHeight = 4;
+  await reconnect();
+  expect(moved().slice(2)).toEqual([[chatA, 4]]);
+  await device.sync.groupFollowed(new Map([[chatA, 4]]));
+  server.setLineage(lineage2);
+  await reconnect();
+  expect(moved().slice(3)).toEqual([[chatA, undefined], [chatB, undefined]]);
 });
 
 test('[SC35] a chat we are not in is left alone, told, and taken up again when added', async () => {

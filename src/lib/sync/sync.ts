@@ -173,7 +173,7 @@ export function openSync(deps: SyncDeps): Sync {
     if (!isKnown) live.head = 0;
     expect(live);
     return {
-      h: live.h, conversation: live.conversation, cursor: isKnown ? place.cursor : undefined, logHeight: place.logHeight, slot: place.slot,
+      h: live.h, conversation: live.conversation, cursor: isKnown ? place.cursor : undefined, logHeight: isKnown ? place.logHeight : 0, slot: place.slot,
       nextCtr: firstWaiting ?? place.nextCtr, marksSince: place.marksSince,
     };
   }
@@ -270,7 +270,9 @@ export function openSync(deps: SyncDeps): Sync {
     if (!before.stored || !context.isCurrent(live)) return;
     live.isAsking = false;
     live.openSeg = Math.max(live.openSeg, frame.openSeg);
-    if (frame.logHeight > before.stored.logHeight) events.groupMoved(conversation, frame.logHeight);
+    // Of another history the same height says nothing.
+    if (before.stored.lineage !== lineage && before.stored.lineage !== '') events.groupMoved(conversation, undefined);
+    else if (frame.logHeight !== before.stored.logHeight) events.groupMoved(conversation, frame.logHeight);
     if (live.phase === 'comparing') return;
     const stored = before.stored.lineage === '' ? await begin(live, frame) : before.stored;
     if (!stored || !context.isCurrent(live)) return;
@@ -453,6 +455,14 @@ export function openSync(deps: SyncDeps): Sync {
     groupRefreshed(conversation) {
       const live = lives.get(conversation);
       if (live) sender.release(live);
+    },
+    async groupFollowed(heights) {
+      await database.write(['conversations'], async (tx) => {
+        for (const [conversation, logHeight] of heights) {
+          const stored = await tx.get('conversations', conversation);
+          if (stored && stored.logHeight !== logHeight) await tx.put('conversations', conversation, { ...stored, logHeight });
+        }
+      });
     },
     async fetchOlder(conversation, count) {
       const live = lives.get(conversation);

@@ -145,7 +145,8 @@ export interface SyncEvents {
   /** Newer marks, already saved in `marks`. */
   readonly marks: (conversation: ConversationId, marks: readonly Mark[]) => void;
   readonly ephemeral: (conversation: ConversationId, slot: number, sealed: Bytes) => void;
-  readonly groupMoved: (conversation: ConversationId, logHeight: number) => void;
+  /** The group log has another height than `groupFollowed` said; undefined after a restore, when heights say nothing. */
+  readonly groupMoved: (conversation: ConversationId, logHeight: number | undefined) => void;
   /** The server wants a newer epoch (or a rotation): fetch the group, rotate if due, then call `groupRefreshed`. */
   readonly groupStale: (conversation: ConversationId, nack: NackName) => void;
   readonly accountMoved: (account: AccountId, height: number) => void;
@@ -208,6 +209,8 @@ export interface Sync {
   readonly refuseWaiting: (conversation: ConversationId, why: string) => Promise<void>;
   /** The app has newer keys (or none can be had): seal and send again. */
   readonly groupRefreshed: (conversation: ConversationId) => void;
+  /** All that follows from these group logs up to these heights is done and durable: a connection that finds them there hears nothing of them. */
+  readonly groupFollowed: (heights: ReadonlyMap<ConversationId, number>) => Promise<void>;
   /** Rows below `low`, ingested and saved; fewer than asked when a frame is full. `low` 1 is the beginning. */
   readonly fetchOlder: (conversation: ConversationId, count: number) => Promise<Result<{ readonly loaded: number; readonly low: number }, 'offline' | 'not-member'>>;
   /** The newest maker wins. Called when connected; its answer is sent until the server has it. */
