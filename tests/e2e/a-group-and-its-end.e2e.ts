@@ -61,4 +61,4 @@ story('[EE8][EE9] a removed member reads nothing written after; safety numbers a
   await ana.page.reload();
   await ana.sees('ana was here');
   assert.equal(await ana.bubble('without ana').count(), 0);
-}, { only: 'chromium' });
+});

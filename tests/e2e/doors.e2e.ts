@@ -29,4 +29,4 @@ story('[EE11][EE12] a taken handle is said, a too long text stays in the box, an
   await mira.signIn();
   await mira.openChat('Olu Adeyemi');
   await mira.sees('short');
-}, { only: 'chromium' });
+});

@@ -57,8 +57,9 @@ story('[EE5][EE6] with the server dead a person opens the app, reads, writes, ed
   await other.openChat('Mira Vos');
   await other.sees('to ana from the plane');
   await mira.waiting(0);
-}, { only: 'chromium' });
+});
 
+// Background Sync is Chromium's: Firefox has none, and sends what waits when a page is open again, as the story above tells.
 story('[EE7] what was written with the network off goes out by itself when it is back, with no page open', async (world) => {
   const plane = await world.profile('mira');
   const ground = await world.person('olu');

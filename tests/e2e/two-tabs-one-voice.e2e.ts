@@ -29,4 +29,4 @@ story('[EE10] when the tab that hosts the engine closes, the other goes on and n
   await third.sees('i hear you');
   const texts = await until('everything once', () => olu.texts(), (seen) => seen.length >= 4);
   assert.deepEqual(texts.filter((text) => text.startsWith('from') || text.startsWith('after')), ['from the first tab', 'from the second tab', 'after the first has gone']);
-}, { only: 'chromium' });
+});

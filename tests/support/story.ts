@@ -2,9 +2,11 @@
  * A story is one test per browser, told against the built app on a server of its own.
  *
  * Whatever the story, its end also checks what holds in all of them: no page raised an error, none broke its
- * content security policy, and none asked another origin for anything.
+ * content security policy, and none asked another origin for anything. With STORY_PICTURES naming a folder, a
+ * story that fails leaves there what each of its pages showed.
  */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { blockStorage, browserNames, findBrowser, launchBrowser, launchProfile, makeProfile, shrinkStorage, type BrowserName, type ProfileOptions } from './browsers.ts';
@@ -61,10 +63,13 @@ export function story(name: string, tell: (world: World) => Promise<void>, { onl
     if (only !== undefined && browser !== only) continue;
     void test(`${name} (${browser})`, { timeout: storyMsMax }, async () => {
       assert.ok(findBrowser(browser), `${browser} is not installed: node tools/setup.ts`);
-      const { world, check, close } = await openWorld(browser, environment);
+      const { world, check, draw, close } = await openWorld(browser, environment);
       try {
         await tell(world);
         check();
+      } catch (error) {
+        await draw();
+        throw error;
       } finally {
         await close();
       }
@@ -97,7 +102,7 @@ after(async () => {
   await (await before)?.close();
 });
 
-async function openWorld(browser: BrowserName, environment: Readonly<Record<string, string>>): Promise<{ readonly world: World; readonly check: () => void; readonly close: () => Promise<void> }> {
+async function openWorld(browser: BrowserName, environment: Readonly<Record<string, string>>): Promise<{ readonly world: World; readonly check: () => void; readonly draw: () => Promise<void>; readonly close: () => Promise<void> }> {
   const { dataDir, remove } = await makeDataDir();
   let server = await startServer({ dataDir, roles: 'web,sync', environment });
   const { address: origin, port } = server;
@@ -106,8 +111,11 @@ async function openWorld(browser: BrowserName, environment: Readonly<Record<stri
   const expected: RegExp[] = [];
   const origins = new Set([new URL(origin).host]);
   const ends: (() => Promise<void>)[] = [];
+  const pages = new Set<Page>();
 
   function watch(page: Page): void {
+    pages.add(page);
+    page.on('close', () => pages.delete(page));
     const note = (kind: string, text: string) => {
       if (!serverAway.test(text)) faults.push(`${kind}: ${text}`);
     };
@@ -186,6 +194,16 @@ async function openWorld(browser: BrowserName, environment: Readonly<Record<stri
     world,
     check() {
       assert.deepEqual(faults.filter((fault) => !expected.some((pattern) => pattern.test(fault))), []);
+    },
+    async draw() {
+      const folder = process.env['STORY_PICTURES'];
+      if (!folder) return;
+      let n = 0;
+      for (const page of pages) {
+        const path = join(folder, `${browser}-${process.pid}-${n++}.png`);
+        // A picture is a help, and must not hide what went wrong.
+        await page.screenshot({ path, timeout: 10_000 }).then(() => console.error(`${page.url()} looks like ${path}`), (error: unknown) => console.error(`no picture of ${page.url()}:`, error));
+      }
     },
     async close() {
       for (const end of ends.reverse()) await end();
