@@ -112,6 +112,29 @@ test('[CH3] a revoked device signs nothing after its height, and what it signed 
   expect(await applyAccountEntry(person.state, pin)).toEqual({ ok: false, error: 'signer-revoked' });
 });
 
+test('[CH3] a device that leaves by its own hand signs the new key it owes, and only that', async () => {
+  const random = seededRandom(31);
+  const person = await makePerson(random);
+  const [first, second] = [person.devices[0]!, await addDevice(person, random)];
+  const uekPublicKey = (await generateKemPair()).publicKey;
+  const whole = await buildRevocation(person.state, { devices: [second.id], uekPublicKey, signer: second.signer });
+  const left = unwrap(await extendAccountLog(person.state, whole), 'a device may leave');
+  expect([...activeDevices(left)].map(({ id }) => id)).toEqual([first.id]);
+  expect({ owed: left.rotationOwed, leaving: left.leaving, gen: newestUek(left).gen }).toEqual({ owed: false, leaving: undefined, gen: 2 });
+  // Nothing else while it owes, and no second key once it has paid.
+  const owing = unwrap(await applyAccountEntry(person.state, whole[0]!), 'the revoke by itself applies');
+  const pin = await buildPinVault({ ...owing, rotationOwed: false }, { version: 1, hash: random.bytes(32), signer: second.signer });
+  expect((await applyAccountEntry(owing, pin)).ok).toBe(false);
+  const other = await buildRevokeDevice(owing, { device: first.id, signer: second.signer });
+  expect(await applyAccountEntry(owing, other)).toEqual({ ok: false, error: 'signer-revoked' });
+  const again = await buildRotateUek(left, { uekPublicKey, signer: second.signer });
+  expect(await applyAccountEntry(left, again)).toEqual({ ok: false, error: 'signer-revoked' });
+  // One that another shut out makes no key, not even within that append.
+  const shutOut = unwrap(await applyAccountEntry(person.state, await buildRevokeDevice(person.state, { device: second.id, signer: first.signer })), 'the revoke applies');
+  const byTheRevoked = await buildRotateUek(shutOut, { uekPublicKey, signer: second.signer });
+  expect(await applyAccountEntry(shutOut, byTheRevoked)).toEqual({ ok: false, error: 'signer-revoked' });
+});
+
 test('[CH4] an append that revokes and does not rotate is refused, and so is a list that hides one', async () => {
   const random = seededRandom(8);
   const person = await makePerson(random);

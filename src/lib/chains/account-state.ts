@@ -44,6 +44,8 @@ export interface AccountState {
   readonly vaultPin: { readonly version: number; readonly hash: Bytes } | undefined;
   /** A revoke without its rotate_uek yet: only inside one append. */
   readonly rotationOwed: boolean;
+  /** The device that revoked itself and owes that rotate_uek: it signs this one entry more. Only inside one append. */
+  readonly leaving?: DeviceId | undefined;
 }
 
 export type AccountLogFault =
