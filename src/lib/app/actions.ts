@@ -40,19 +40,27 @@ export function writingApi(desk: Desk): WritingApi {
     return chats.window(conversation)?.entry(id);
   }
 
-  /** Enqueues, shows, and answers; a full disk is an answer, not a crash. */
+  /** Enqueues, shows, and answers; a disk that takes nothing is an answer, not a crash. */
   async function send(conversation: ConversationId, event: EventToSend, key?: string): Promise<Result<EntryId, SendError>> {
+    const entry = await kept(() => enqueueEvent({ clock: desk.clock, sealer: desk.loaded.sealer, sync }, conversation, event, key));
+    // It is kept from here on, whatever happens to its picture.
+    if (entry.ok) await shown(conversation).catch(desk.failed('drawing what waits'));
+    return entry;
+  }
+
+  async function kept<T>(work: () => Promise<T>): Promise<Result<T, SendError>> {
     try {
-      const entry = await enqueueEvent({ clock: desk.clock, sealer: desk.loaded.sealer, sync }, conversation, event, key);
-      await shown(conversation);
-      return ok(entry);
+      return ok(await work());
     } catch (error) {
-      if (error instanceof StorageError && error.reason === 'full') {
-        desk.notices.add({ level: 'warning', type: 'storage-full', detail: '', conversation, account: undefined });
-        return err({ type: 'storage-full' });
-      }
-      throw error;
+      if (!(error instanceof StorageError)) throw error;
+      desk.platform.report('keeping what was written', error);
+      return err({ type: error.reason === 'full' ? 'storage-full' : 'storage-failed' });
     }
+  }
+
+  /** What was sent is no draft any more. On a full disk it stays one until the next that is kept. */
+  async function forgetDraft(conversation: ConversationId): Promise<void> {
+    await desk.drafts.save(conversation, '').catch(desk.failed('forgetting a draft'));
   }
 
   async function shown(conversation: ConversationId): Promise<void> {
@@ -63,12 +71,13 @@ export function writingApi(desk: Desk): WritingApi {
   }
 
   /** Puts other words in place of one that was never sealed; false when it is too late for that. */
-  async function replaceWaiting(conversation: ConversationId, id: EntryId, event: Event): Promise<boolean> {
+  async function replaceWaiting(conversation: ConversationId, id: EntryId, event: Event): Promise<Result<boolean, SendError>> {
     const sealedEvent = await desk.loaded.sealer.seal('outbox', conversation, encodeWaitingEvent(event));
     const put = event.kind === 'empty' ? sync.withdraw : sync.replaceWaiting;
-    const replaced = await put(conversation, id.ctr, sealedEvent);
-    if (replaced.ok) await shown(conversation);
-    return replaced.ok;
+    const replaced = await kept(() => put(conversation, id.ctr, sealedEvent));
+    if (!replaced.ok) return replaced;
+    if (replaced.value.ok) await shown(conversation).catch(desk.failed('drawing what waits'));
+    return ok(replaced.value.ok);
   }
 
   return {
@@ -83,8 +92,9 @@ export function writingApi(desk: Desk): WritingApi {
       if (!group.ok) return group;
       const target = replyTo === undefined ? undefined : parseEntryText(replyTo);
       const sent = await send(conversation, { kind: 'message', text: checked.value, replyTo: target && waitingTarget(find(conversation, replyTo!), target) }, key);
-      await desk.drafts.save(conversation, '');
-      return sent.ok ? ok({ id: entryText(sent.value) }) : sent;
+      if (!sent.ok) return sent;
+      await forgetDraft(conversation);
+      return ok({ id: entryText(sent.value) });
     },
 
     async editText(conversation, id, text) {
@@ -97,7 +107,9 @@ export function writingApi(desk: Desk): WritingApi {
       if (!entry.mine) return err({ type: 'not-allowed' });
       if (entry.waiting && !entry.edited) {
         const event: Event = { kind: 'message', text: checked.value, replyTo: entry.replyTo, ...desk.clock.stamp() };
-        if (await replaceWaiting(conversation, entry, event)) return ok(undefined);
+        const replaced = await replaceWaiting(conversation, entry, event);
+        if (!replaced.ok) return replaced;
+        if (replaced.value) return ok(undefined);
       }
       const sent = await send(conversation, { kind: 'edit', target: waitingTarget(entry, entry), text: checked.value });
       return sent.ok ? ok(undefined) : sent;
@@ -107,14 +119,18 @@ export function writingApi(desk: Desk): WritingApi {
       const entry = find(conversation, id);
       if (!entry) return err({ type: 'unknown-message' });
       if (entry.waiting?.refused !== undefined) {
-        await sync.dropRefused(conversation, entry);
-        await shown(conversation);
-        return ok(undefined);
+        const dropped = await kept(() => sync.dropRefused(conversation, entry));
+        if (dropped.ok) await shown(conversation);
+        return dropped;
       }
       const group = await writable(conversation);
       if (!group.ok) return group;
       if (!entry.mine && !isAdmin(group.value.members.get(desk.me)?.role)) return err({ type: 'not-allowed' });
-      if (entry.waiting && await replaceWaiting(conversation, entry, { kind: 'empty', ...desk.clock.stamp() })) return ok(undefined);
+      if (entry.waiting) {
+        const withdrawn = await replaceWaiting(conversation, entry, { kind: 'empty', ...desk.clock.stamp() });
+        if (!withdrawn.ok) return withdrawn;
+        if (withdrawn.value) return ok(undefined);
+      }
       const sent = await send(conversation, { kind: 'delete', target: waitingTarget(entry, entry), targetChain: chainToFill });
       return sent.ok ? ok(undefined) : sent;
     },
@@ -132,8 +148,9 @@ export function writingApi(desk: Desk): WritingApi {
     async retry(conversation, id) {
       const refused = parseEntryText(id);
       if (!refused) return;
-      await sync.retry(conversation, refused);
-      await shown(conversation);
+      // Not kept, it stays where it is, refused and with its words.
+      const again = await kept(() => sync.retry(conversation, refused));
+      if (again.ok) await shown(conversation);
     },
 
     async markRead(conversation, seq) {
@@ -156,7 +173,7 @@ export function writingApi(desk: Desk): WritingApi {
 
     async saveDraft(conversation, text) {
       // A draft longer than any message is a paste the composer refuses anyway.
-      await desk.drafts.save(conversation, text.slice(0, 100_000));
+      await desk.drafts.save(conversation, text.slice(0, 100_000)).catch(desk.failed('keeping a draft'));
       desk.book.repaint([conversation]);
     },
 

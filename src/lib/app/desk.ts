@@ -32,6 +32,7 @@ import { createReceipts, type Receipts } from './receipts.ts';
 import { createSeal } from './sealing.ts';
 import { createTyping, type Typing } from './typing.ts';
 import { createVerifier, type CheckedRows, type Verifier } from './verifier.ts';
+import { watchDatabase } from './watched-database.ts';
 
 export interface Desk {
   readonly platform: Platform;
@@ -55,6 +56,8 @@ export interface Desk {
   readonly membership: Membership;
   readonly typing: Typing;
   readonly tell: (event: EngineEvent) => void;
+  /** What becomes of a fault in background work: told to the person where they can do something, and reported. */
+  readonly failed: (what: string) => (error: unknown) => void;
   /** Sends this device's receipts of a chat, soon. */
   readonly sendMark: (conversation: ConversationId) => void;
   /** Changes of the private state leave through the self conversation. */
@@ -62,6 +65,10 @@ export interface Desk {
   readonly connection: () => ConnectionState;
   /** Messages that wait to be sent. */
   readonly waiting: () => Promise<number>;
+  /** This device was shut out of the account. */
+  readonly isRemoved: () => Promise<boolean>;
+  /** Reads the chat list; `start` does it too. */
+  readonly load: () => Promise<void>;
   readonly start: () => Promise<void>;
   readonly close: () => Promise<void>;
   /** Nothing is being worked on; for tests and tools. */
@@ -77,17 +84,33 @@ export interface DeskDeps {
   readonly database: Database;
   readonly loaded: LoadedIdentity;
   readonly tell: (event: EngineEvent) => void;
+  readonly fullChanged: (isFull: boolean) => void;
+  /** The browser threw this account's data away; nothing of it can be read any more. */
+  readonly evicted: () => void;
+  /** The own account log, verified, says that this device was shut out. */
+  readonly removed: () => void;
   /** The server no longer knows this session, or this device was revoked. */
   readonly sessionEnded: () => void;
   readonly sessionOk: () => void;
 }
 
-export async function openDesk({ platform, database, loaded, tell, sessionEnded, sessionOk }: DeskDeps): Promise<Desk> {
+export async function openDesk({ platform, database: disk, loaded, tell, fullChanged, evicted, removed, sessionEnded, sessionOk }: DeskDeps): Promise<Desk> {
   const { random, timers, api } = platform;
   const { identity, device, sealer } = loaded;
   const me = identity.account;
   const self = selfConversationId(me);
+  const notices = createNotices((list) => tell({ type: 'notices', notices: list }));
+  let isClosed = false;
+  const database = watchDatabase(disk, {
+    full(isFull) {
+      if (isFull) notices.add({ level: 'warning', type: 'storage-full', detail: '', conversation: undefined, account: undefined });
+      else notices.withdraw('storage-full');
+      fullChanged(isFull);
+    },
+    evicted,
+  });
   const failed = (what: string) => (error: unknown) => {
+    if (isClosed && error instanceof StorageError && error.reason === 'closed') return; // it was under way when the desk closed
     if (error instanceof StorageError) storageFault(error);
     platform.report(what, error);
   };
@@ -97,7 +120,6 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
   const core = await openVaultCore({ database, sealer, device: identity.device, service: platform.wasm.core, failed: failed('merging the private state') });
   const accounts = await openAccounts({ database, api, clock: platform.clock });
   const account = openAccount({ api, opaque: platform.wasm.opaque, random, database, loaded, accounts });
-  const notices = createNotices((list) => tell({ type: 'notices', notices: list }));
   const drafts = await createDrafts({ database, sealer });
 
   const groups = openGroups({
@@ -353,14 +375,11 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
       if (text === connectionTold) return;
       connectionTold = text;
       tell({ type: 'connection', connection });
-      if (state === 'online') notices.withdraw('storage-full');
     }).catch(failed('counting what waits'));
   }
 
   function storageFault(error: StorageError): void {
-    if (error.reason === 'full') {
-      notices.add({ level: 'warning', type: 'storage-full', detail: '', conversation: undefined, account: undefined });
-    }
+    // A full disk is heard at the database itself.
     if (error.reason === 'corrupt') notices.add({ level: 'warning', type: 'corrupt-row', detail: '', conversation: undefined, account: undefined });
   }
 
@@ -408,6 +427,9 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
     book.repaint();
     tell({ type: 'people', upsert: people.all() });
   });
+  accounts.subscribe((changed) => {
+    if (changed === me) void isRemoved().then((out) => out && removed()).catch(failed('reading the own account'));
+  });
   accounts.subscribe((account) => {
     void people.refresh(account).catch(failed('reading a person'));
     if (accounts.changed().has(account)) {
@@ -415,14 +437,24 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
     }
   });
 
+  async function isRemoved(): Promise<boolean> {
+    return (await account.devices()).some(({ current, revokedAt }) => current && revokedAt !== undefined);
+  }
+
+  async function load(): Promise<void> {
+    await people.ensure([me]);
+    await book.load();
+  }
+
   const desk: Desk = {
-    platform, database, loaded, me, self, clock, account, accounts, groups, verifier, receipts, sync, core, people, book, chats, drafts, notices, membership, typing, tell,
+    platform, database, loaded, me, self, clock, account, accounts, groups, verifier, receipts, sync, core, people, book, chats, drafts, notices, membership, typing, tell, failed,
     sendMark, pushPrivateState,
     connection: () => sync.connection(),
     waiting: waitingForPeople,
+    isRemoved,
+    load,
     async start() {
-      await people.ensure([me]);
-      await book.load();
+      await load();
       const records = await database.read(['conversations'], (tx) => tx.getAll('conversations'));
       const peers = book.all().flatMap((chat) => chat.peer ?? []);
       await sync.addConversations(records.map((record) => record.conversation));
@@ -431,6 +463,7 @@ export async function openDesk({ platform, database, loaded, tell, sessionEnded,
       await people.ensure(peers);
     },
     async close() {
+      isClosed = true;
       stopPush();
       typing.close();
       membership.close();

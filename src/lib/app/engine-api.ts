@@ -12,10 +12,19 @@ import type { Result } from '#lib/std/result.ts';
 
 export type SessionState =
   | { readonly type: 'starting' }
-  | { readonly type: 'signed-out' }
+  /** `why` when it was not the person who left: this device was removed from the account, or the browser threw its data away. */
+  | { readonly type: 'signed-out'; readonly why?: 'removed' | 'evicted' | 'still-listed' }
+  /** It ended like that while something had not been sent: that is shown, to be copied, until the person signs out. */
+  | { readonly type: 'ended'; readonly why: 'removed' | 'evicted'; readonly unsent: readonly Unsent[] }
   | { readonly type: 'signed-in'; readonly me: Me; readonly serverSession: 'ok' | 'expired' | 'unknown' }
   /** The browser cannot keep data here: private mode, a blocked or evicted database. */
   | { readonly type: 'unusable'; readonly reason: 'storage-blocked' | 'storage-newer' | 'no-locks' | 'failed' };
+
+/** Something written here that nobody has received. */
+export interface Unsent {
+  readonly chat: string;
+  readonly text: string;
+}
 
 export interface Me {
   readonly account: AccountId;
@@ -29,6 +38,8 @@ export interface Me {
 
 export type EntryError =
   | { readonly type: 'handle-invalid' | 'handle-taken' | 'password-short' | 'password-long' | 'wrong-credentials' | 'words-invalid' | 'offline' | 'too-many-devices' }
+  /** This device was removed from the account by another of its devices. */
+  | { readonly type: 'device-revoked' }
   | { readonly type: 'too-many'; readonly retryInSeconds: number }
   /** The server handed out an older or other vault or account log than is pinned. */
   | { readonly type: 'server-tampered'; readonly detail: string }
@@ -226,7 +237,7 @@ export type EngineEvent =
 // ---- What a tab may ask ----------------------------------------------------------------------
 
 export type SendError =
-  | { readonly type: 'empty' | 'too-long' | 'not-member' | 'storage-full' | 'unknown-chat' | 'unknown-message' | 'not-allowed' | 'keys-missing' };
+  | { readonly type: 'empty' | 'too-long' | 'not-member' | 'storage-full' | 'storage-failed' | 'unknown-chat' | 'unknown-message' | 'not-allowed' | 'keys-missing' };
 
 export type PeopleError =
   | { readonly type: 'not-found' | 'offline' | 'handle-invalid' | 'is-yourself' }
@@ -245,7 +256,10 @@ export interface EngineApi {
   readonly signInWithWords: (input: { handle: string; words: string }) => Promise<Result<void, EntryError>>;
   /** A new server session for this same device; nothing local is touched. */
   readonly renewSession: (input: { password: string }) => Promise<Result<void, EntryError>>;
-  /** Wipes this browser. With `force` also when messages still wait; otherwise refuses and says how many. */
+  /**
+   * Takes this device out of the account where the server can be reached, and wipes this browser. With `force` also
+   * when messages still wait; otherwise refuses and says how many.
+   */
   readonly signOut: (input: { force: boolean; everywhere: boolean }) => Promise<Result<void, { type: 'messages-waiting'; count: number }>>;
   /** The person wrote the words down and confirmed two; until then the app reminds them. */
   readonly confirmWords: () => Promise<void>;

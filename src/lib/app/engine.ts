@@ -18,6 +18,7 @@ import type { EngineApi, EngineEvent, EntryError, Me, SessionState, StorageHealt
 import { toEntryError } from './entry-error.ts';
 import type { Platform } from './platform.ts';
 import { roomApi } from './room-actions.ts';
+import { unsentOf } from './unsent.ts';
 import type { Attachable } from './serve.ts';
 
 export interface Engine extends Attachable {
@@ -34,6 +35,8 @@ export async function openEngine(platform: Platform): Promise<Engine> {
   let nextTab = 0;
   let registry: Registry | undefined;
   let desk: Desk | undefined;
+  /** Whose data stays until the person has seen what was not sent. */
+  let ended: AccountId | undefined;
   let session: SessionState = { type: 'starting' };
   let serverSession: 'ok' | 'expired' | 'unknown' = 'unknown';
   let health: StorageHealth = { persisted: undefined, usedBytes: undefined, quotaBytes: undefined, full: false };
@@ -82,7 +85,7 @@ export async function openEngine(platform: Platform): Promise<Engine> {
         // The browser threw everything away: nothing is left to open, so the person signs in anew.
         const account = await registry.current();
         if (account) await registry.wipe(account);
-        setSession({ type: 'signed-out' });
+        setSession({ type: 'signed-out', why: 'evicted' });
         return;
       }
       setSession({ type: 'unusable', reason: error.reason === 'newer-version' ? 'storage-newer' : error.reason === 'blocked' ? 'storage-blocked' : 'failed' });
@@ -92,7 +95,10 @@ export async function openEngine(platform: Platform): Promise<Engine> {
   async function openAccountDesk(from: Registry, account: AccountId): Promise<void> {
     const database = await platform.openDatabase(account, {
       expect: 'existing',
-      onClosed: (reason) => setSession({ type: 'unusable', reason: reason === 'newer-version' ? 'storage-newer' : 'failed' }),
+      onClosed(reason) {
+        if (reason === 'evicted') end('evicted');
+        else setSession({ type: 'unusable', reason: 'storage-newer' });
+      },
     });
     const loaded = await loadIdentity(database, random);
     if (!loaded) {
@@ -101,15 +107,53 @@ export async function openEngine(platform: Platform): Promise<Engine> {
       setSession({ type: 'signed-out' });
       return;
     }
-    desk = await openDesk({
+    const opened = await openDesk({
       platform, database, loaded, tell,
+      fullChanged: (full) => takeHealth({ ...health, full }),
+      evicted: () => end('evicted'),
+      removed: () => end('removed'),
       sessionEnded: () => setServerSession('expired'),
       sessionOk: () => setServerSession('ok'),
     });
-    desk.core.subscribe(tellSession);
+    desk = opened;
+    if (await opened.isRemoved()) {
+      await opened.load();
+      return finish('removed', opened);
+    }
+    opened.core.subscribe(tellSession);
     tellSession();
-    await desk.start();
+    await opened.start();
     void lookAtQuota();
+  }
+
+  /** This device is at its end, and not by the person's will. Told more than once, it happens once. */
+  function end(why: 'removed' | 'evicted'): void {
+    const closing = desk;
+    if (!closing || ended !== undefined) return;
+    void finish(why, closing).catch((error: unknown) => {
+      platform.report('ending what is signed in', error);
+      setSession({ type: 'unusable', reason: 'failed' });
+    });
+  }
+
+  async function finish(why: 'removed' | 'evicted', closing: Desk): Promise<void> {
+    desk = undefined;
+    ended = closing.me;
+    stopQuota();
+    const unsent = await unsentOf(closing);
+    await closing.close().catch((error: unknown) => {
+      // What cannot be read cannot be closed in order either.
+      if (!(error instanceof StorageError)) throw error;
+    });
+    if (unsent.length > 0) setSession({ type: 'ended', why, unsent });
+    else await wipe(why);
+  }
+
+  async function wipe(why?: 'removed' | 'evicted' | 'still-listed'): Promise<void> {
+    if (ended !== undefined) await registry?.wipe(ended);
+    ended = undefined;
+    serverSession = 'unknown';
+    setSession({ type: 'signed-out', ...(why && { why }) });
   }
 
   async function lookAtQuota(): Promise<void> {
@@ -134,14 +178,14 @@ export async function openEngine(platform: Platform): Promise<Engine> {
       await saveIdentity(database, made.value, random, clock.now());
       database.close();
       await registry.setCurrent(account);
+      serverSession = 'ok';
+      await openAccountDesk(registry, account);
+      await current()?.core.set({ type: 'device-name', device: made.value.identity.device, name: platform.deviceName });
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       platform.report('keeping a new account', error);
       return err({ type: 'failed', detail: `storage-${error.reason}` });
     }
-    serverSession = 'ok';
-    await openAccountDesk(registry, account);
-    await current()?.core.set({ type: 'device-name', device: made.value.identity.device, name: platform.deviceName });
     return ok(made.value);
   }
 
@@ -154,7 +198,7 @@ export async function openEngine(platform: Platform): Promise<Engine> {
 
   const entryApi: Pick<EngineApi, 'signUp' | 'signIn' | 'signInWithWords' | 'signOut'> = {
     async signUp({ handle, password, displayName }) {
-      if (desk) return err({ type: 'failed', detail: 'signed-in' });
+      if (desk || ended !== undefined) return err({ type: 'failed', detail: 'signed-in' });
       const { signUp } = await import('#lib/identity/enter.ts');
       const made = await settle(await signUp(enterDeps, { handle, password }));
       if (!made.ok) return made;
@@ -164,30 +208,36 @@ export async function openEngine(platform: Platform): Promise<Engine> {
       return ok({ words: made.value.words ?? [] });
     },
     async signIn(input) {
-      if (desk) return err({ type: 'failed', detail: 'signed-in' });
+      if (desk || ended !== undefined) return err({ type: 'failed', detail: 'signed-in' });
       const { signIn } = await import('#lib/identity/enter.ts');
       const made = await settle(await signIn(enterDeps, input));
       return made.ok ? ok(undefined) : made;
     },
     async signInWithWords(input) {
-      if (desk) return err({ type: 'failed', detail: 'signed-in' });
+      if (desk || ended !== undefined) return err({ type: 'failed', detail: 'signed-in' });
       const { signInWithWords } = await import('#lib/identity/enter.ts');
       const made = await settle(await signInWithWords(enterDeps, input));
       return made.ok ? ok(undefined) : made;
     },
     async signOut({ force, everywhere }) {
       const closing = desk;
-      if (!closing) return ok(undefined);
+      if (!closing) {
+        if (ended !== undefined) await wipe();
+        return ok(undefined);
+      }
       const total = await closing.waiting();
       if (total > 0 && !force) return err({ type: 'messages-waiting', count: total });
       desk = undefined;
+      ended = closing.me;
       stopQuota();
+      if (everywhere) await api.endOtherSessions();
+      // The server ends the sessions of a device that left. Where it cannot be reached the cookie stays behind too,
+      // useless without this browser's keys, and the device stays in the list until another one removes it.
+      const left = await closing.account.leave();
+      if (!left.ok) platform.report('leaving the account', new Error(left.error.type));
       await closing.close();
-      // Offline the cookie stays behind, useless without this browser's keys; the server forgets it in time.
-      await (everywhere ? api.endAllSessions() : api.endSession());
-      await registry?.wipe(closing.me);
-      serverSession = 'unknown';
-      setSession({ type: 'signed-out' });
+      await api.endSession();
+      await wipe(left.ok ? undefined : 'still-listed');
       return ok(undefined);
     },
   };

@@ -142,7 +142,7 @@ export class AppState {
     switch (event.type) {
       case 'session':
         this.session = event.session;
-        if (event.session.type === 'signed-out') this.#forget();
+        if (event.session.type === 'signed-out' || event.session.type === 'ended') this.#forget();
         return;
       case 'chats':
         this.chats = patchChats(this.chats, event);

@@ -342,6 +342,34 @@ test('[ID9] a device does not shut itself out, nor one that is not there', async
   expect(await phone.account.revokeDevice('AAAAAAAAAAAAAAAAAAAAAA' as never)).toEqual({ ok: false, error: { type: 'failed', detail: 'device-unknown' } });
 });
 
+test('[ID20] a device that leaves is out of the log, and what it made is the new key of the others and of the vault', async () => {
+  const { server, phone, words } = await newWorld();
+  const laptop = await secondDevice(server);
+  must(await laptop.account.leave());
+  const state = await stateAt(server);
+  expect(activeDevices(state).map(({ id }) => id)).toEqual([phone.made.identity.device]);
+  expect(judgeVault(state, server.byHandle('ada').vaultVersion, vaultHash(server.byHandle('ada').vault))).toBe('pinned');
+  must(await phone.account.sync());
+  expect((await phone.account.uekPrivate(2))!.publicKey).toEqual(newestUek(state).publicKey);
+  // The last one may go too: password and words open what is left.
+  must(await phone.account.leave());
+  expect(activeDevices(await stateAt(server))).toEqual([]);
+  expect(must(await enter(server)).ueks.map(({ gen }) => gen)).toEqual([1, 2, 3]);
+  expect((await enterByWords(server, words)).ok).toBe(true);
+});
+
+test('[ID20] a device cut off while it leaves has left or has not, and the account opens either way', async () => {
+  for (const [when, method, path, gone] of [['before', 'PUT', 'vault', false], ['before', 'POST', 'account/log', false], ['after', 'POST', 'account/log', true]] as const) {
+    const { server, phone } = await newWorld();
+    const laptop = await secondDevice(server);
+    server[when](method, path, () => { throw new Error('cut'); });
+    expect(await laptop.account.leave(), `${when} ${path}`).toEqual({ ok: false, error: { type: 'offline' } });
+    expect(activeDevices(await stateAt(server)).length, `${when} ${path}`).toBe(gone ? 1 : 2);
+    must(await phone.account.sync());
+    expect((await enter(server)).ok).toBe(true);
+  }
+});
+
 test('[ID14] a new session is bound to the same device, and a wrong password changes nothing', async () => {
   const { server, phone } = await newWorld();
   phone.browser.session = undefined;
@@ -356,7 +384,7 @@ test('[ID14] a session is not bound to a revoked device, and another server key 
   const { server, phone } = await newWorld();
   const laptop = await secondDevice(server);
   must(await phone.account.revokeDevice(laptop.made.identity.device));
-  expect(await laptop.account.renewSession({ password })).toEqual({ ok: false, error: { type: 'failed', detail: 'device-revoked' } });
+  expect(await laptop.account.renewSession({ password })).toEqual({ ok: false, error: { type: 'device-revoked' } });
   expect(laptop.browser.session).toBeUndefined();
   const loaded = (await loadIdentity(phone.database, random))!;
   const other = openAccount({

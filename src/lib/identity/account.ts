@@ -38,11 +38,13 @@ export interface Account {
   readonly uekPrivate: (gen: number) => Promise<{ readonly key: CryptoKey; readonly publicKey: Bytes } | undefined>;
   /** Learns what the account's other devices did, takes new keys in, and pays an owed pin. `failed` with `not-signed-in` asks for `renewSession`. */
   readonly sync: () => Promise<Result<SyncReport, EntryFault>>;
-  /** A new server session for this same device; `failed` with `device-revoked` when another device shut it out. */
+  /** A new server session for this same device; `device-revoked` when the signed log says another device shut it out. */
   readonly renewSession: (input: { readonly password: string }) => Promise<Result<void, EntryFault>>;
   readonly devices: () => Promise<readonly (DeviceRecord & { readonly current: boolean })[]>;
   /** Shuts another device out and renews the user encryption key, in one append. Groups then rotate as they see it. */
   readonly revokeDevice: (device: DeviceId) => Promise<Result<void, EntryFault>>;
+  /** This device's own end: revokes itself and leaves a new user encryption key to the others and to the vault. Only signing out may follow. */
+  readonly leave: () => Promise<Result<void, EntryFault>>;
   readonly changePassword: (input: { readonly oldPassword: string; readonly newPassword: string }) => Promise<Result<void, EntryFault>>;
   /** Whether the server still has the vault the account log pins. */
   readonly checkVault: () => Promise<Result<void, EntryFault>>;
@@ -193,14 +195,19 @@ export function openAccount({ api, opaque, random, database, loaded, accounts }:
     const signature = await sign(keys.sign.privateKey, sessionBindPurpose, sessionBindMessage(account, device, challenged.value.challenge));
     const bound = await api.bindDevice({ device, signature });
     if (bound.ok) return bound;
+    // The signature is our own, so what is refused is the device. What counts is not the refusal but the signed log.
+    const fresh = bound.error.type === 'api' && bound.error.name === 'refused' ? await freshState() : undefined;
+    const revoked = fresh?.ok && fresh.value.devices.get(device)?.revokedAt !== undefined;
     await api.endSession(); // it would stand for no device
-    // The signature is our own, so what is refused is the device.
-    const revoked = bound.error.type === 'api' && bound.error.name === 'refused';
-    return err(revoked ? { type: 'failed', detail: 'device-revoked' } : apiToEntryFault(bound.error));
+    return err(revoked ? { type: 'device-revoked' } : apiToEntryFault(bound.error));
   }
 
   async function revokeDevice(target: DeviceId): Promise<Result<void, EntryFault>> {
-    if (target === device) return err({ type: 'failed', detail: 'this-device' }); // its own end is signing out
+    if (target === device) return err({ type: 'failed', detail: 'this-device' }); // its own end is `leave`
+    return revoke(target);
+  }
+
+  async function revoke(target: DeviceId): Promise<Result<void, EntryFault>> {
     for (let attempt = 0; attempt < conflictsMax; attempt++) {
       const fresh = await freshState();
       if (!fresh.ok) return fresh;
@@ -228,17 +235,35 @@ export function openAccount({ api, opaque, random, database, loaded, accounts }:
     const put = await api.putVault({ version: sealed.version, vault: sealed.bytes });
     if (!put.ok) return conflictOr(put.error);
 
-    const shutOut = await buildRevocation(now, { devices: [target], uekPublicKey: pair.publicKey, signer });
-    const after = unwrap(await extendAccountLog(now, shutOut), 'broken promise: our own revocation verifies');
-    const pin = await buildPinVault(after, { ...sealed, signer });
-    unwrap(await applyAccountEntry(after, pin), 'broken promise: our own pin verifies');
-    // One wrap is for this device: cut off right after the append it finds its key there.
+    const { entries, after } = await revocation(now, target, pair.publicKey, sealed);
+    // Unless it leaves, one wrap is for this device: cut off right after the append it finds its key there.
     const wraps = await wrapUek(after, uek.gen, uek.key.pkcs8, activeDevices(after).map(({ id }) => id));
-    const appended = await append(now, [...shutOut, pin], wraps);
+    const appended = await append(now, entries, wraps);
     if (!appended.ok) return conflictOr(appended.error);
+    if (target === device) return ok(undefined);
     await keepUek(uek.gen, uek.key.pkcs8, uek.key.publicKey);
     await database.write(['kv'], (tx) => tx.delete('kv', identityKeys.pinOwed));
     return ok(undefined);
+  }
+
+  /** Revocation, new key and pin of the vault in one append; a device that leaves pins first, while its word still counts. */
+  async function revocation(now: AccountState, target: DeviceId, uekPublicKey: Bytes, sealed: SealedVault): Promise<{ readonly entries: readonly Bytes[]; readonly after: AccountState }> {
+    const pinAfter = async (state: AccountState) => {
+      const pin = await buildPinVault(state, { ...sealed, signer });
+      return { pin, pinned: unwrap(await applyAccountEntry(state, pin), 'broken promise: our own pin verifies') };
+    };
+    const shutOutAfter = async (state: AccountState) => {
+      const shutOut = await buildRevocation(state, { devices: [target], uekPublicKey, signer });
+      return { shutOut, out: unwrap(await extendAccountLog(state, shutOut), 'broken promise: our own revocation verifies') };
+    };
+    if (target === device) {
+      const { pin, pinned } = await pinAfter(now);
+      const { shutOut, out } = await shutOutAfter(pinned);
+      return { entries: [pin, ...shutOut], after: out };
+    }
+    const { shutOut, out } = await shutOutAfter(now);
+    const { pin, pinned } = await pinAfter(out);
+    return { entries: [...shutOut, pin], after: pinned };
   }
 
   async function changePassword({ oldPassword, newPassword }: { readonly oldPassword: string; readonly newPassword: string }): Promise<Result<void, EntryFault>> {
@@ -277,6 +302,7 @@ export function openAccount({ api, opaque, random, database, loaded, accounts }:
 
   return {
     account, handle, device, profileKey, sealer, state, sync, renewSession, revokeDevice, changePassword,
+    leave: () => revoke(device),
     signKey: keys.sign.privateKey,
     signPublicKey: keys.sign.publicKey,
     async uekPrivate(gen) {

@@ -31,6 +31,7 @@ export interface ApiClient {
   readonly session: () => ApiAnswer<Answer<'session'>>;
   readonly endSession: () => ApiAnswer<void>;
   readonly endAllSessions: () => ApiAnswer<void>;
+  readonly endOtherSessions: () => ApiAnswer<void>;
   readonly syncToken: () => ApiAnswer<Answer<'syncToken'>>;
   /** What a device signs to take over a session that has none yet. */
   readonly bindChallenge: () => ApiAnswer<Answer<'bindDevice'>>;
@@ -109,6 +110,7 @@ export function createApiClient({ fetch, origin, deadline = (ms) => AbortSignal.
     session: () => ask('GET', 'session', api.session.answer),
     endSession: () => tell('DELETE', 'session'),
     endAllSessions: () => tell('DELETE', 'sessions'),
+    endOtherSessions: () => tell('DELETE', 'sessions?others'),
     syncToken: () => ask('POST', 'session/token', api.syncToken.answer),
     bindChallenge: () => ask('GET', 'session/device', api.bindDevice.answer),
     bindDevice: (request) => tell('POST', 'session/device', encode(api.bindDevice.request, request)),

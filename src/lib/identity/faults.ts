@@ -7,6 +7,8 @@ import type { ApiFailure } from './api-client.ts';
 
 export type EntryFault =
   | { readonly type: 'handle-invalid' | 'handle-taken' | 'password-short' | 'password-long' | 'wrong-credentials' | 'offline' | 'too-many-devices' }
+  /** This device was shut out: its own signed account log says so. */
+  | { readonly type: 'device-revoked' }
   | { readonly type: 'words-invalid'; readonly reason: WordsFault }
   | { readonly type: 'too-many'; readonly retryInSeconds: number }
   /** What the server handed out contradicts what was signed or sealed; `detail` is one of TamperSign. */

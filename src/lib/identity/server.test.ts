@@ -66,7 +66,7 @@ test('[ID19] an account is made, entered, used from three devices and kept in or
   expect((await tablet.account.uekPrivate(2))?.publicKey).toEqual((await phone.account.uekPrivate(2))?.publicKey);
   // The server ended the shut-out device's session; the person signs in and learns why.
   expect(await laptop.account.sync()).toEqual({ ok: false, error: { type: 'failed', detail: 'not-signed-in' } });
-  expect(await laptop.account.renewSession({ password })).toEqual({ ok: false, error: { type: 'failed', detail: 'device-revoked' } });
+  expect(await laptop.account.renewSession({ password })).toEqual({ ok: false, error: { type: 'device-revoked' } });
   expect(await laptop.account.uekPrivate(2)).toBeUndefined();
   expect((await second.api.syncToken()).ok).toBe(false);
 

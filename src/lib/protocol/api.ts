@@ -62,7 +62,7 @@ export const api = {
     request: struct({ handle: handleText, recoveryProof: fixed(32) }),
     answer: struct({ account: id<AccountId>() }),
   },
-  /** GET /api/session (401 when there is none); DELETE ends it; DELETE /api/sessions ends all of the account's. */
+  /** GET /api/session (401 when there is none); DELETE ends it; DELETE /api/sessions ends all of the account's, with `?others` all but this one. */
   session: { answer: struct({ account: id<AccountId>(), handle: handleText, device: optional(id<DeviceId>()) }) },
   /**
    * A device of the account takes over a session that has none yet, as after signing in again on the same

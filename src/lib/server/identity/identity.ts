@@ -44,6 +44,8 @@ export interface Identity {
   readonly takeOver: (by: SignedIn, device: DeviceId, signature: Bytes) => Promise<Result<void, ApiFault>>;
   readonly signOut: (by: SignedIn) => Promise<CookieHeader>;
   readonly signOutEverywhere: (by: SignedIn) => Promise<CookieHeader>;
+  /** Ends every session of the account but the asking one, and their sockets. */
+  readonly endOthers: (by: SignedIn) => Promise<void>;
   /** Ends the sessions of a device that was revoked, and its sockets. */
   readonly endDevice: (account: AccountId, device: DeviceId) => Promise<void>;
 
@@ -148,6 +150,13 @@ export function createIdentity({ store, bus, clock, limits, passwords, sessions,
       await sessions.endAll(by.account);
       bus.publish([`u:${by.account}`], { type: 'revoked', account: by.account, device: undefined });
       return sessions.blankCookie();
+    },
+    async endOthers(by) {
+      const others = (await store.sessionsOf(by.account)).filter(({ idHash }) => idHash !== by.sessionHash);
+      for (const { idHash } of others) await store.deleteSession(idHash);
+      for (const device of new Set(others.flatMap((other) => other.device ?? []))) {
+        if (device !== by.device) bus.publish([`u:${by.account}`], { type: 'revoked', account: by.account, device });
+      }
     },
     async endDevice(account, device) {
       await sessions.endDevice(account, device);

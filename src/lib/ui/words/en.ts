@@ -3,7 +3,7 @@
  *
  * The voice: plain, short, calm. It says what is, then what to do. It never blames.
  */
-import type { Alarm, ChatView, Connection, EntryError, GroupError, Notice, PeopleError, SendError, SessionState, SystemEvent, Tick } from '#lib/app/engine-api.ts';
+import type { Alarm, ChatView, Connection, EntryError, GroupError, Notice, PeopleError, SendError, SessionState, SystemEvent, Tick, Unsent } from '#lib/app/engine-api.ts';
 
 const count = (n: number, one: string, many: string) => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 
@@ -57,7 +57,26 @@ export const words = {
     reload: 'Reload',
   },
 
+  ended: {
+    title: { removed: 'This browser was removed from your account', evicted: 'The browser deleted the data of Godwit' },
+    text: {
+      removed: 'Another of your devices removed it. It receives nothing more, and everything here is deleted when you go on. Your account and your other devices stay.',
+      evicted: 'Browsers do this when space runs low or site data is cleared. Sign in again, and all that was sent and received comes back.',
+    },
+    unsent: (n: number) => `${count(n, 'text was', 'texts were')} not sent. Copy what you want to keep.`,
+    file: (unsent: readonly Unsent[]) => unsent.map(({ chat, text }) => `${chat}:\n${text}\n`).join('\n'),
+    fileName: 'godwit-not-sent.txt',
+    copy: 'Copy all',
+    save: 'Save as text',
+    leave: { removed: 'Delete everything here', evicted: 'Go on to sign in' },
+  },
+
   entry: {
+    signedOut: {
+      removed: 'This browser was removed from your account by another of your devices. Everything that was here is deleted.',
+      evicted: 'The browser deleted the data of Godwit, as it may when space runs low. Sign in again, and all that was sent and received comes back.',
+      'still-listed': 'You are signed out and everything here is deleted. The server could not be told, so this browser still stands in the list of your devices: revoke it there from another one.',
+    } satisfies Record<NonNullable<Extract<SessionState, { type: 'signed-out' }>['why']>, string>,
     tagline: 'Messages that arrive, even after a long way without a network.',
     points: ['Only you and the people you write to can read it.', 'Read and write with no network. It goes out by itself later.', 'No phone number. A name you choose is enough.'],
     create: 'Create an account',
@@ -352,6 +371,7 @@ export const words = {
       'too-long': 'This message is too long for one piece. Split it and send the parts.',
       'not-member': 'You are no longer in this chat.',
       'storage-full': 'This device has no room left. Your text stays in the box; free some space and send again.',
+      'storage-failed': 'The browser could not keep this. Your text stays in the box; try again, or copy it and reload.',
       'unknown-chat': 'This chat is not here any more.',
       'unknown-message': 'The message is not here any more.',
       'not-allowed': 'You may not change this message.',
@@ -464,10 +484,11 @@ export const words = {
     aboutText: 'The godwit flies eleven thousand kilometres without landing, and arrives.',
     signOut: 'Sign out',
     signOutButton: 'Sign out of this browser',
-    signOutText: 'Wipes this browser. Your account and your other devices stay.',
+    signOutText: 'Wipes this browser and takes it out of your devices. Your account and your other devices stay.',
     signOutTitle: 'Sign out of this browser?',
     signOutAsk: 'All messages and keys are wiped from this browser. You need your password or your recovery words to come back.',
     signOutWaiting: (n: number) => `${count(n, 'message has', 'messages have')} not been sent yet and would be lost. Connect first, or sign out anyway.`,
+    signOutOffline: 'The server cannot be reached now. This browser is wiped all the same, but stays in the list of your devices until you revoke it there from another one.',
     signOutForce: 'Sign out anyway',
     everywhere: 'Also end all my other sessions',
   },
@@ -502,6 +523,7 @@ export const words = {
         case 'password-long': return 'The password is too long.';
         case 'wrong-credentials': return 'Handle and password do not fit together. Check both.';
         case 'words-invalid': return 'These words do not open the account. Check their order and spelling.';
+        case 'device-revoked': return 'This browser was removed from your account by another of your devices.';
         case 'offline': return 'The server cannot be reached. This step needs a connection.';
         case 'too-many-devices': return 'This account already has 16 devices. Revoke one you no longer use, from another browser.';
         case 'too-many': return `Too many attempts. Try again in ${waitText(error.retryInSeconds)}.`;
