@@ -132,6 +132,32 @@ test('[CV17] older rows that do not join what is held are found: dropped, reorde
   expect(verdicts(await older([rows[4]!]))).toEqual(['replay']);
 });
 
+test('[CV17] an older row that continues what is below it and not what is above it is another story', async () => {
+  const world = await createWorld([1]);
+  const device = world.devices[0]!;
+  const rows = await talk(world, 6);
+  const tail = await openMany(rows.slice(4), world.many());
+  const prev = await readChain(world.conversation, rows[2]!, world.keys.get(2)!);
+  const story = await world.seal({ ...device, ctr: 3, prev: prev! }, message('another story'));
+  const told = await openMany([...rows.slice(0, 3), { ...rows[3]!, envelope: story.envelope }], world.many({ mode: 'older', chain: chainsOf(tail.chains) }));
+  expect(verdicts(told)).toEqual(['ok', 'ok', 'ok', 'equivocation']);
+  expect(told.alarms).toEqual([{ slot: 1, ctr: 3, fault: 'equivocation' }]);
+});
+
+test('[CV17] what stands right below the held rows is vouched for by its hash alone, never by its place', async () => {
+  const world = await createWorld([1, 1]);
+  const [alice, bob] = world.devices as [Device, Device];
+  const rows = await talk(world, 6, () => 0);
+  const tail = await openMany(rows.slice(4), world.many());
+  // An insider has the content key and not alice's signing key; the two entries are linked well.
+  const prev = await readChain(world.conversation, rows[1]!, world.keys.get(2)!);
+  const forger = { ...alice, pair: bob.pair, ctr: 2, prev: prev! };
+  const forged = [await world.seal(forger, message('never said')), await world.seal(forger, message('nor this'))];
+  const given = [...rows.slice(0, 2), ...forged.map(({ envelope }, i) => ({ ...rows[2 + i]!, envelope }))];
+  const opened = await openMany(given, world.many({ mode: 'older', chain: chainsOf(tail.chains) }));
+  expect(verdicts(opened)).toEqual(['ok', 'ok', 'wrong-signature', 'wrong-signature']);
+});
+
 test('[CV12] a dropped or reordered entry is noticed at the next one of its device', async () => {
   const world = await createWorld([1, 1]);
   const rows = await talk(world, 10);

@@ -1,19 +1,21 @@
 import { expect, test } from 'vitest';
+import { buildGenesis, buildSetRecovery } from '#lib/chains/account-build.ts';
 import { replayAccountLog } from '#lib/chains/account-log.ts';
 import { activeDevices, newestUek } from '#lib/chains/account-state.ts';
 import { exportPrivateKey, generateKemPair, generateSigningPair, sign, verify } from '#lib/crypto/primitives.ts';
+import { bytesToId, type DeviceId } from '#lib/protocol/ids.ts';
 import { openMemoryDatabase, type MemoryDatabase } from '#lib/storage/memory.ts';
 import { bytesToBase64url, bytesToHex, textToBytes, type Bytes } from '#lib/std/bytes.ts';
 import type { Result } from '#lib/std/result.ts';
 import { systemRandom } from '#lib/std/system.ts';
-import { deriveRecovery } from '#lib/vault/recovery.ts';
+import { deriveRecovery, parseRecoveryWords } from '#lib/vault/recovery.ts';
 import { decodeVaultFile } from '#lib/vault/vault-file.ts';
-import { renewVault, vaultHash } from '#lib/vault/vault.ts';
+import { openVaultWithWords, renewVault, vaultHash } from '#lib/vault/vault.ts';
 import { openAccount, type Account } from './account.ts';
 import { openAccounts, type Accounts } from './accounts.ts';
 import { conflictsMax, signIn, signInWithWords, signUp, type EnterDeps } from './enter.ts';
 import { createFakeServer, type FakeBrowser, type FakeServer } from './fixtures/fake-server.ts';
-import { judgeVault } from './own-log.ts';
+import { judgeVault, unwrapUek, wrapUek } from './own-log.ts';
 import { createOpaqueService } from './opaque-service.ts';
 import { forgetWords, loadIdentity, readWords, saveIdentity, type NewIdentity } from './records.ts';
 
@@ -178,7 +180,6 @@ test('[ID4] another account log under the same handle is refused, though it veri
 
 test('[ID4] a forged log of the same account id is refused: the vault knows the genesis', async () => {
   const { server, phone } = await newWorld();
-  const { buildGenesis } = await import('#lib/chains/account-build.ts');
   const stored = server.byHandle('ada');
   const [deviceKey, recovery, kem, uek] = [await generateSigningPair(), await generateSigningPair(), await generateKemPair(), await generateKemPair()];
   stored.entries = [await buildGenesis({
@@ -187,6 +188,50 @@ test('[ID4] a forged log of the same account id is refused: the vault knows the 
   })];
   expect(await enter(server)).toEqual(tamper('account-swapped'));
   expect(await phone.account.sync()).toEqual(tamper('account-rolled-back'));
+});
+
+test('[ID4] a log that begins otherwise is refused even when the true recovery key signed it', async () => {
+  const { server, words } = await newWorld();
+  const stored = server.byHandle('ada');
+  const parsed = must(parseRecoveryWords(words));
+  const { recovery } = must(await openVaultWithWords(stored.vault, stored.account, deriveRecovery(parsed).slotSecret, random));
+  const [deviceKey, kem, uek] = [await generateSigningPair(), await generateKemPair(), await generateKemPair()];
+  const device = { id: bytesToId<DeviceId>(random.bytes(16)), signPublicKey: deviceKey.publicKey, kemPublicKey: kem.publicKey, deviceClass: 1, sealedName: new Uint8Array() };
+  stored.entries = [await buildGenesis({ account: stored.account, recovery, deviceKey: deviceKey.privateKey, uekPublicKey: uek.publicKey, device })];
+  expect(await enter(server)).toEqual(tamper('account-swapped'));
+});
+
+test('[ID4] a log whose recovery key is not the one in the vault is refused', async () => {
+  const { server, phone } = await newWorld();
+  const laptop = await secondDevice(server);
+  const stored = server.byHandle('ada');
+  const signers = [phone, laptop].map(({ made }) => ({ type: 'device' as const, id: made.identity.device, key: made.device.sign.privateKey }));
+  stored.entries.push(await buildSetRecovery(await stateAt(server), { recoveryPublicKey: (await generateSigningPair()).publicKey, signers }));
+  expect(await enter(server)).toEqual(tamper('account-swapped'));
+});
+
+test('[ID2] a server that names one key and registers under another makes no account', async () => {
+  const server = await createFakeServer();
+  const deps = depsOf(server.browser());
+  const api = { ...deps.api, registerStart: async (input: Parameters<typeof deps.api.registerStart>[0]) => {
+    const started = await deps.api.registerStart(input);
+    return started.ok ? { ...started, value: { ...started.value, serverPublicKey: 'another' } } : started;
+  } };
+  expect(await signUp({ ...deps, api }, { handle: 'ada', password })).toEqual(tamper('server-key'));
+  expect(server.accounts.size).toBe(0);
+});
+
+test('[VA17] a wrap that holds another private key than the log names gives none', async () => {
+  const { server, phone } = await newWorld();
+  const state = await stateAt(server);
+  const { made } = phone;
+  const { device } = made.identity;
+  const wrapped = async (pkcs8: Bytes) => (await wrapUek(state, 1, pkcs8, [device]))[0]!.wrap;
+  const right = made.ueks[0]!.key.pkcs8;
+  const other = await exportPrivateKey((await generateKemPair(true)).privateKey);
+  expect(await unwrapUek(state, 1, device, made.device.kem, await wrapped(right))).toEqual(right);
+  expect(await unwrapUek(state, 1, device, made.device.kem, await wrapped(other))).toBeUndefined();
+  expect(await unwrapUek(state, 2, device, made.device.kem, await wrapped(right))).toBeUndefined();
 });
 
 test('[ID4] a vault the server wrote itself to the public key is refused', async () => {

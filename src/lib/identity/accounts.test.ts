@@ -108,6 +108,18 @@ test('[ID10] another genesis, a fork and a rollback of a known log are refused, 
   }
 });
 
+test('[ID10] a server that forgot a known account, or answers with another one\'s name, is not believed', async () => {
+  const { server, bob, accounts } = await world();
+  const known = must(await accounts.findByHandle('bob')).state;
+  const stored = server.accounts.get(bob.account)!;
+  server.accounts.set(bob.account, { ...stored, account: bytesToId(random.bytes(16)) });
+  expect(await accounts.check(bob.account)).toEqual({ ok: false, error: { type: 'log-refused', fault: 'wrong-account' } });
+  expect(accounts.changed().size).toBe(0);
+  server.accounts.delete(bob.account);
+  expect(await accounts.check(bob.account)).toEqual(changed(bob.account, 'rollback'));
+  expect(await accounts.get(bob.account)).toEqual(known);
+});
+
 test('[ID10] another account under a known handle is told, and counts only once accepted', async () => {
   const { server, bob, browser, database, accounts } = await world();
   must(await accounts.findByHandle('bob'));
@@ -159,6 +171,17 @@ test('[ID11] an invitation finds its maker, and a server that hands out another 
   server.accounts.delete(stranger.account);
   publish(server, 'bob', bob);
   for (const text of [invite, `#${invite}`, ` https://chat.test/invite#${invite} `]) expect(must(await accounts.acceptInvite(text)).account).toBe(bob.account);
+});
+
+test('[ID11] an invitation by another identity than the one known is refused, also when the answer begins as it says', async () => {
+  const { server, bob, accounts } = await world();
+  await advance(bob);
+  publish(server, 'bob', bob);
+  must(await accounts.findByHandle('bob'));
+  const other = await newPerson(bob.account);
+  const { genesisHash } = must(await replayAccountLog(other.account, other.entries));
+  publish(server, 'bob', { ...bob, entries: [other.entries[0]!, bob.entries[1]!] });
+  expect(await accounts.acceptInvite(encodeInvite('bob', genesisHash))).toEqual({ ok: false, error: { type: 'invite-mismatch' } });
 });
 
 test('[ID11] what is no invitation is refused as such', async () => {

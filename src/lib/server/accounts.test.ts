@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { buildAddDevice, proveDevicePossession } from '#lib/chains/account-build.ts';
 import { addDevice, makeDevice, makePerson, recoverySigner, revokeDevice, rotateUek } from '#lib/chains/fixtures/people.ts';
 import { api } from '#lib/protocol/api.ts';
-import { bytesToId, type AccountId } from '#lib/protocol/ids.ts';
+import { bytesToId, type AccountId, type DeviceId } from '#lib/protocol/ids.ts';
 import { act, add, create, login, makeWorld, passwordRecord, read, realRandom, registration, settle, vaultOf } from '../../../tests/support/server-world.ts';
 
 const random = { ...realRandom, fraction: () => 0 };
@@ -113,6 +113,22 @@ test('[SV19] a device reads the wraps made for it and no other\'s', async () => 
   const { wraps } = await ada.browser.get('/api/account/wraps', api.uekWraps);
   expect(wraps.map(({ gen }) => gen)).toEqual([1, 2]);
   expect(wraps[1]).toEqual(own);
+});
+
+test('[SV20] a wrap for a device or a generation that the log does not have in use refuses the whole append', async () => {
+  const world = await makeWorld();
+  const ada = await settle(world, 'ada');
+  const tablet = await addDevice(ada.person, random);
+  await revokeDevice(ada.person, tablet);
+  const wrap = realRandom.bytes(100);
+  const own = ada.person.devices[0]!.id;
+  const post = (...uekWraps: readonly { device: DeviceId; gen: number; wrap: typeof wrap }[]) =>
+    ada.browser.post('/api/account/log', api.appendAccountLog, { height: 1, entries: ada.person.entries.slice(1), uekWraps });
+  for (const wrong of [{ device: tablet.id, gen: 2, wrap }, { device: bytesToId<DeviceId>(realRandom.bytes(16)), gen: 2, wrap }, { device: own, gen: 3, wrap }]) {
+    expect((await post({ device: own, gen: 2, wrap }, wrong)).fault).toMatchObject({ name: 'refused', detail: 'wrong-wrap' });
+  }
+  expect((await ada.browser.get(`/api/accounts/${ada.person.account}/log`, api.accountLog)).entries).toHaveLength(1);
+  expect((await post({ device: own, gen: 2, wrap })).status).toBe(200);
 });
 
 test('[SV23] a vault moves one version at a time, and a lost race names the one that is there', async () => {

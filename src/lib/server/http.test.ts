@@ -120,6 +120,13 @@ test('[SV12] registration, lookups and writes are limited; relaxed limits are a 
   const write = () => ada.browser.post('/api/vault', api.vault, { version: 9, vault: vaultOf(9) }, 'PUT');
   expect(await refusalAfter(limitRules.accountWrite.points, write)).toBe(limitRules.accountWrite.points + 1);
 
+  // One address with many accounts: the first lookup of a fresh account meets the limit of the address.
+  const eve = await settle(world, 'eve', '203.0.113.10');
+  await world.server.limits.take('lookupAddress', '203.0.113.10', limitRules.lookupAddress.points);
+  for (const path of ['/api/accounts/handle/ada', `/api/accounts/${ada.person.account}/log`, `/api/accounts/${ada.person.account}/profile`]) {
+    expect([path, (await eve.browser.send('GET', path)).fault?.name]).toEqual([path, 'too-many']);
+  }
+
   const relaxed = createLimits(realRandom, 1_000);
   expect(await relaxed.take('signInHandle', 'ada', limitRules.signInHandle.points * 1_000)).toEqual({ ok: true, value: undefined });
   expect((await relaxed.take('signInHandle', 'ada')).ok).toBe(false);

@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { addDevice, revokeDevice } from '#lib/chains/fixtures/people.ts';
 import { sha256, sign } from '#lib/crypto/primitives.ts';
 import { api } from '#lib/protocol/api.ts';
-import { idToBytes } from '#lib/protocol/ids.ts';
+import { idToBytes, type AccountId, type DeviceId } from '#lib/protocol/ids.ts';
 import { bytesToHex, concatBytes, textToBytes } from '#lib/std/bytes.ts';
 import { login, makeWorld, passwordRecord, read, realRandom, registration, settle, startLogin, vaultOf } from '../../../../tests/support/server-world.ts';
 import { openPasswords } from './passwords.ts';
@@ -231,6 +231,50 @@ test('[SV11] a token for another audience, a session that ended and a browser wi
   expect(await world.server.identity.verifySyncToken(token)).toEqual({ ok: false, error: 'bad-token' });
   await login(ada.browser, 'ada', ada.password);
   expect((await ada.browser.send('POST', '/api/session/token')).fault?.name).toBe('no-device');
+});
+
+test('[SV11] a token is no better than its session: expired, of another device, or of another account', async () => {
+  const world = await makeWorld();
+  const ada = await settle(world, 'ada');
+  const eve = await settle(world, 'eve');
+  const [device] = ada.person.devices;
+  const bad = { ok: false, error: 'bad-token' };
+  const { verifySyncToken, syncToken } = world.server.identity;
+  const admitted = async (change: { readonly account?: AccountId; readonly device?: DeviceId | undefined; readonly expiresAt?: number }, claimed = ada.person.account) => {
+    const sessionHash = bytesToHex(realRandom.bytes(32));
+    const { now } = world.time;
+    await world.store.putSession({ idHash: sessionHash, account: ada.person.account, device: device!.id, createdAt: now, expiresAt: now + 60_000, ...change });
+    const issued = await syncToken({ account: claimed, device: device!.id, handle: 'ada' as never, sessionHash });
+    return issued.ok ? verifySyncToken(issued.value.token) : issued;
+  };
+  expect(await admitted({})).toMatchObject({ ok: true });
+  expect(await admitted({ expiresAt: world.time.now })).toEqual(bad);
+  expect(await admitted({ device: undefined })).toEqual(bad);
+  expect(await admitted({ device: eve.person.devices[0]!.id })).toEqual(bad);
+  expect(await admitted({ account: eve.person.account })).toEqual(bad);
+  expect(await admitted({}, eve.person.account)).toEqual(bad);
+});
+
+test('[SV11] a token that lacks a claim, never ends, is older than it may be, or is signed otherwise is refused', async () => {
+  const key = await makeSyncTokenKey();
+  const clock = { now: () => 1_700_000_000_000 };
+  const tokens = await openSyncTokens(key, clock);
+  const whole = { iss: 'godwit', aud: 'sync', sub: 'AAAAAAAAAAAAAAAAAAAAAA', did: 'AQAAAAAAAAAAAAAAAAAAAA', sid: 'hash', iat: 1_700_000_000, exp: 1_700_000_300 };
+  const signingKey = await importJWK(JSON.parse(key), 'ES256');
+  const made = (claims: Record<string, unknown>) => new SignJWT(claims).setProtectedHeader({ alg: 'ES256' }).sign(signingKey);
+  const verdict = async (token: string) => (await tokens.verify(token)).ok;
+  expect(await verdict(await made(whole))).toBe(true);
+  for (const name of Object.keys(whole)) {
+    const { [name as keyof typeof whole]: _left, ...rest } = whole;
+    expect([name, await verdict(await made(rest))]).toEqual([name, false]);
+  }
+  for (const change of [{ sub: 'short' }, { sub: 7 }, { did: 'short' }, { sid: 7 }, { exp: 1_699_999_000 }, { nbf: 1_700_000_100 }, { iat: 1_700_000_100, exp: 1_700_000_400 }, { iat: 1_699_999_600, exp: 1_700_001_000 }]) {
+    expect([change, await verdict(await made({ ...whole, ...change }))]).toEqual([change, false]);
+  }
+  const { d: _private, ...publicJwk } = JSON.parse(key) as Record<string, string>;
+  for (const secret of [textToBytes(JSON.stringify(publicJwk)), textToBytes(key), new Uint8Array(32)]) {
+    expect(await verdict(await new SignJWT(whole).setProtectedHeader({ alg: 'HS256' }).sign(secret))).toBe(false);
+  }
 });
 
 test('[SV22] a device takes over a session with its signature over the session\'s challenge, and in no other way', async () => {

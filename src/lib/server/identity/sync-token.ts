@@ -53,7 +53,8 @@ export async function openSyncTokens(key: string, clock: Clock): Promise<SyncTok
       let payload: JWTPayload;
       try {
         ({ payload } = await jwtVerify(token, publicKey, {
-          algorithms: [algorithm], issuer, audience, clockTolerance: clockToleranceSeconds, currentDate: new Date(clock.now()), requiredClaims: ['sub', 'did', 'sid', 'exp', 'iat'],
+          algorithms: [algorithm], issuer, audience, clockTolerance: clockToleranceSeconds, currentDate: new Date(clock.now()),
+          maxTokenAge: limits.syncTokenLifeMs / 1_000, requiredClaims: ['sub', 'did', 'sid', 'exp', 'iat'],
         }));
       } catch {
         return err('bad-token'); // jose names many reasons; a client does the same after each
