@@ -84,6 +84,21 @@ test('[SY4] a conversation the account is not in is answered with notMember and 
   expect((await world.store.heads([conversation]))[0]!.head).toBe(0);
 });
 
+test('[SY4] a stranger who knows the head, the height and a slot learns and changes no more', async () => {
+  const world = createWorld();
+  const { conversation, ann } = await pair(world);
+  await ann.say(put(0, 0));
+  const client = await world.client(await world.newAccount());
+  client.forget();
+  // Nothing differs from what the server has, so nothing but membership could refuse it.
+  await client.say({ type: 'sub', items: [item(3, conversation, { cursor: 1, slot: 1, nextCtr: 1, logHeight: 1 })] },
+    { type: 'fetch', h: 3, fromSeq: 1, count: 10, direction: 'forward' }, { type: 'seg', h: 3, seg: 0, want: 'blob' }, put(3, 1), { type: 'mark', h: 3, markCtr: 1, sealed: Uint8Array.of(1) });
+  expect(client.frames).toEqual(Array.from({ length: 5 }, () => ({ type: 'notMember', h: 3 })));
+  await ann.say(put(0, 1));
+  expect(client.frames).toHaveLength(5);
+  expect(await world.store.marksSince(conversation, 0)).toEqual([]);
+});
+
 test('[SY5] a new device gets a slot and starts at the head; one with a cursor gets what it lacks', async () => {
   const world = createWorld();
   const { conversation, ann, bob } = await pair(world);
@@ -248,6 +263,20 @@ test('[SY28] a slot given up on another connection of the device is refused here
   expect(ann.of('state')[0]!.slot).toBe(twin.of('state').at(-1)!.slot);
   await ann.say(put(0, 0)); // still sealed for the old one
   expect(ann.of('nack').map((frame) => frame.code)).toEqual([nackCodes.NO_SLOT.code, nackCodes.NO_SLOT.code]);
+});
+
+test('[SY28] a mark or a typing signal under a slot that is not the device\'s reaches nobody', async () => {
+  const world = createWorld();
+  const { conversation, ann, bob } = await pair(world);
+  const stale = await world.client(ann.account);
+  // The slot is bob's; the seals are for it, so whoever got them could not open them.
+  await stale.say({ type: 'sub', items: [item(0, conversation, { cursor: 0, slot: 2, logHeight: 1 })] });
+  stale.forget();
+  await stale.say({ type: 'mark', h: 0, markCtr: 9, sealed: Uint8Array.of(1) }, { type: 'eph', h: 0, sealed: Uint8Array.of(1) });
+  expect(stale.frames.map((frame) => frame.type)).toEqual(['state', 'state']);
+  expect(stale.of('state')[0]!.slot).toBe(3);
+  expect(await world.store.marksSince(conversation, 0)).toEqual([]);
+  expect(bob.frames).toEqual([]);
 });
 
 // ---- Order ------------------------------------------------------------------------------------
@@ -482,6 +511,44 @@ test('[SY17] a removal whose messages were all lost is found at the next ping', 
   await bob.say({ type: 'ping', nonce: 1 });
   expect(bob.of('notMember')).toEqual([{ type: 'notMember', h: 7 }]);
   expect(bob.of('membershipMoved').length).toBe(1);
+});
+
+test('[SY17] a removal whose messages were all lost is found at the next frame of any kind when no ping comes', async () => {
+  const world = createWorld();
+  const { conversation, ann, bob } = await pair(world);
+  await world.setMembers(conversation, [ann.account], 2);
+  await ann.say(put(0, 0, 1, { epoch: 2 }));
+  world.now += 90_000;
+  await bob.say({ type: 'unsub', h: 99 });
+  expect(bob.of('notMember')).toEqual([{ type: 'notMember', h: 7 }]);
+  bob.forget();
+  await bob.say({ type: 'fetch', h: 7, fromSeq: 1, count: 9, direction: 'forward' });
+  expect(bob.frames).toEqual([{ type: 'notMember', h: 7 }]);
+  world.revokedSessions.add(ann.device);
+  world.now += 90_000;
+  await ann.say(put(0, 1, 1, { epoch: 2 }));
+  expect(ann.closedAs).toBe('revoked');
+});
+
+test('[SY17] a mark and a typing signal of somebody removed reach nobody, also before they were told', async () => {
+  for (const frame of [{ type: 'mark', h: 0, markCtr: 5, sealed: Uint8Array.of(5) }, { type: 'eph', h: 0, sealed: Uint8Array.of(5) }] as const) {
+    const world = createWorld();
+    const [annAccount, bobAccount] = [await world.newAccount(), await world.newAccount()];
+    const conversation = await world.newConversation([annAccount, bobAccount]);
+    const node = world.node();
+    const [ann, bob] = [node.connect(annAccount), node.connect(bobAccount)];
+    for (const client of [ann, bob]) await client.say(hello(client), { type: 'sub', items: [item(0, conversation)] });
+    const logHeight = await world.setMembers(conversation, [annAccount], 2);
+    // The message for bob was lost; this node has read the new members already.
+    world.bus.publish([`u:${annAccount}`], { type: 'group', conversation, logHeight });
+    await world.settle();
+    ann.forget();
+    bob.forget();
+    await bob.say(frame);
+    expect([frame.type, bob.frames]).toEqual([frame.type, [{ type: 'notMember', h: 0 }]]);
+    expect(ann.frames).toEqual([]);
+    expect(await world.store.marksSince(conversation, 0)).toEqual([]);
+  }
 });
 
 test('[SY17] leaving by a membership message alone is enough', async () => {

@@ -28,6 +28,8 @@ export const connectionLimits: ConnectionLimits = {
   writesQueuedMax: 4,
   framesQueuedMax: 2_000,
   refreshIntervalMs: 30_000,
+  // Our client pings every 25 s; whoever does not still learns what the bus lost.
+  refreshOverdueMs: 90_000,
   activeMs: 10 * 60_000,
   // A phone back from a flight writes into every chat it has: one PUT and one mark each, at once.
   frames: { burst: 4_000, perSecond: 200 },
@@ -76,6 +78,7 @@ export function createConnection(deps: ConnectionDeps): Connection {
     if (!frames.take(costOf(frame))) return shut('tooMany');
     if (frame.type === 'hello') return claims ? shut('malformed') : blocking(() => greet(frame));
     if (!conversations) return shut('malformed'); // too early
+    if (clock.now() - refreshedAt >= limits.refreshOverdueMs) void refresh(false);
     switch (frame.type) {
       case 'sub': return blocking(() => conversations!.subscribe(frame.items));
       case 'unsub': return conversations.unsubscribe(frame.h);

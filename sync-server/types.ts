@@ -64,6 +64,8 @@ export interface ConnectionLimits {
   readonly framesQueuedMax: number;
   /** Positions are compared with the store at a client's ping, this often at most. */
   readonly refreshIntervalMs: number;
+  /** And at any frame once this long has passed without. */
+  readonly refreshOverdueMs: number;
   /** How long after its last movement a conversation's marks are compared too. */
   readonly activeMs: number;
   readonly frames: BucketRule;

@@ -187,7 +187,7 @@ export function createServers({ schedule, prng, store, weather, accountState, pl
     node.sync = createSyncNode({
       store: nodeStore, bus, clock, entries, fanout, identity: identity as never,
       log: { error: (_: object, message: string) => failed(new Error(message, { cause: (_ as { err?: unknown }).err })) } as never,
-    }, { schedule: queueMicrotask, ...(planted === 'bus-only' && { limits: { refreshIntervalMs: Infinity } }) });
+    }, { schedule: queueMicrotask, ...(planted === 'bus-only' && { limits: { refreshIntervalMs: Infinity, refreshOverdueMs: Infinity } }) });
     nodes[index] = node;
   }
 
