@@ -303,6 +303,17 @@ test('[SV22] a device takes over a session with its signature over the session\'
   const tablet = await addDevice(ada.person, { ...realRandom, fraction: () => 0 });
   await revokeDevice(ada.person, tablet);
   await ada.browser.post('/api/account/log', api.appendAccountLog, { height: 1, entries: ada.person.entries.slice(1), uekWraps: [] });
+  // A session that has a device keeps it: another device of the account signs for sessions of its own only.
+  const phone = await addDevice(ada.person, { ...realRandom, fraction: () => 0 });
+  const added = await ada.browser.post('/api/account/log', api.appendAccountLog, { height: 4, entries: ada.person.entries.slice(4), uekWraps: [] });
+  expect(read(api.appendAccountLog.answer, added)).toEqual({ height: 4 });
+  const bound = await ada.browser.get('/api/session', api.session);
+  const { challenge: bindAgain } = await ada.browser.get('/api/session/device', api.bindDevice);
+  const rival = [device!, phone].find(({ id }) => id !== bound.device)!;
+  const again = await sign(rival.signKey, 'app/session-device/v1', concatBytes(idToBytes(ada.person.account), idToBytes(rival.id), bindAgain));
+  expect((await ada.browser.post('/api/session/device', api.bindDevice, { device: rival.id, signature: again })).fault?.detail).toBe('has-device');
+  expect((await ada.browser.get('/api/session', api.session)).device).toBe(bound.device);
+
   const third = world.browser();
   await login(third, 'ada', ada.password);
   const { challenge: last } = await third.get('/api/session/device', api.bindDevice);
