@@ -298,7 +298,10 @@ export async function runSeed({ foundation, seed, planted, trace }: RunOptions):
       // Whose a slot was is proved by its entries: where all are purged, who came later sees nothing in their place.
       const provable = new Set(rows.flatMap((row) => (row.envelope ? [row.slot] : [])));
       for (const device of membersOf(conversation)) {
+        await device.life()!.verifier.judgeRemovals(conversation);
         const held = await heldBy(device.life()!, conversation);
+        const unproven = held.rows.find((row) => row.fault === 'unproven-removal');
+        if (unproven) throw wrong(`[7] ${device.actor.name} found no delete for row ${unproven.seq}, which the store removed`);
         const items = (await lookAt(device, conversation, held.rows)).filter((item) => provable.has(item.slot));
         const text = JSON.stringify(items);
         first ??= text;

@@ -84,7 +84,7 @@ export async function openWindow(deps: WindowDeps, bounds: { readonly low: numbe
 
   async function fold(rows: readonly StoredRow[], entries: readonly OpenedEntry[]): Promise<void> {
     timeline.apply(entries);
-    const purged = rows.filter((row) => row.envelope === undefined);
+    const purged = rows.filter((row) => row.envelope === undefined && row.check !== 'bad');
     if (purged.length > 0) {
       timeline.applyPurged(await Promise.all(purged.map(async (row) =>
         ({ slot: row.slot, ctr: row.ctr, seq: row.seq, rt: row.rt, account: await deps.slotOwner(row.slot) }))));
@@ -103,7 +103,7 @@ export async function openWindow(deps: WindowDeps, bounds: { readonly low: numbe
   }
 
   function render(): TimelineItem[] {
-    const items: TimelineItem[] = timeline.items().map(toItem);
+    const items: TimelineItem[] = timeline.items().filter((entry) => !quarantined.has(entryKey(entry))).map(toItem);
     for (const item of quarantined.values()) items.push(item);
     for (const item of deps.systemItems()) if (floorRt === undefined || item.at >= floorRt) items.push(item);
     return items.sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0));

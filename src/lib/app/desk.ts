@@ -29,9 +29,10 @@ import { createNotices, type Notices } from './notices.ts';
 import { colourOf, createPeople, pictureAddress, type People } from './people.ts';
 import type { Platform } from './platform.ts';
 import { createReceipts, type Receipts } from './receipts.ts';
+import { createRemovalWatch } from './removals.ts';
 import { createSeal } from './sealing.ts';
 import { createTyping, type Typing } from './typing.ts';
-import { createVerifier, type CheckedRows, type Verifier } from './verifier.ts';
+import { chatsWithUnproven, createVerifier, type CheckedRows, type Verifier } from './verifier.ts';
 import { watchDatabase } from './watched-database.ts';
 
 export interface Desk {
@@ -145,6 +146,10 @@ export async function openDesk({ platform, database: disk, loaded, tell, fullCha
     failed: failed('opening entries again'),
   });
 
+  const removals = createRemovalWatch({
+    timers, judge: verifier.judgeRemovals, isOnline: () => sync.connection().state === 'online', failed: failed('judging removals'),
+  });
+
   const people = createPeople({
     database, sealer, random, api, core, clock: platform.clock,
     me: { account: me, handle: identity.handle, profileKey: loaded.profileKey },
@@ -252,6 +257,7 @@ export async function openDesk({ platform, database: disk, loaded, tell, fullCha
       const changes = entries.flatMap((entry) => (entry.event.kind === 'vault-change' && entry.account === me ? [entry.event.change] : []));
       if (changes.length > 0) await core.receive(changes);
     }
+    if (rows.some((row) => !row.envelope && row.check === 'ok')) removals.expect(conversation);
     for (const alarm of found) {
       alarms.set(conversation, alarm.fault === 'fork' ? 'forked-group' : alarm.fault === 'gap' ? 'missing-entries' : 'bad-entry');
       if (alarm.fault === 'fork') notices.add({ level: 'alarm', type: 'forked-group', detail: alarm.fault, conversation, account: undefined });
@@ -459,6 +465,7 @@ export async function openDesk({ platform, database: disk, loaded, tell, fullCha
       const peers = book.all().flatMap((chat) => chat.peer ?? []);
       await sync.addConversations(records.map((record) => record.conversation));
       sync.start();
+      for (const conversation of await chatsWithUnproven(database)) removals.expect(conversation);
       tellConnection();
       await people.ensure(peers);
     },
@@ -466,6 +473,7 @@ export async function openDesk({ platform, database: disk, loaded, tell, fullCha
       isClosed = true;
       stopPush();
       typing.close();
+      removals.close();
       membership.close();
       await sync.stop();
       await verifier.idle();

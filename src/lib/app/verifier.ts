@@ -19,7 +19,7 @@ import { entryKey, type AccountId, type ConversationId, type EntryId } from '#li
 import type { Row } from '#lib/protocol/row.ts';
 import { equalBytes, type Bytes } from '#lib/std/bytes.ts';
 import type { Database, WriteTx } from '#lib/storage/database.ts';
-import { patchRow, purgeRows, readRows, rowStores } from '#lib/storage/rows.ts';
+import { patchRow, purgeRows, readRow, readRows, rowStores } from '#lib/storage/rows.ts';
 import type { StoredOutbox, StoredRow } from '#lib/storage/schema.ts';
 import type { Sealer } from '#lib/storage/seal.ts';
 import type { Ingested, SyncDeps } from '#lib/sync/types.ts';
@@ -57,6 +57,11 @@ export interface Verifier {
   readonly openHeld: (conversation: ConversationId, rows: readonly StoredRow[]) => Promise<{ readonly entries: readonly OpenedEntry[]; readonly damaged: readonly StoredRow[] }>;
   /** Opens again what waited: a key or a log has come. `settled` when both logs are the newest there are. */
   readonly recheck: (conversation: ConversationId, settled: boolean) => Promise<void>;
+  /**
+   * Marks the removed rows that no verified delete speaks of. To be called once everything up to the head
+   * had time to come: a removal stands before its delete in the log. Answers whether any still waits.
+   */
+  readonly judgeRemovals: (conversation: ConversationId) => Promise<boolean>;
   /** Who a slot speaks for, as its first good entry proved. */
   readonly slotOwner: (conversation: ConversationId, slot: number) => Promise<SlotChain | undefined>;
   readonly slotOwners: (conversation: ConversationId) => Promise<ReadonlyMap<number, SlotChain>>;
@@ -70,11 +75,25 @@ const chatsInMemoryMax = 256;
 /** Members whose account logs are loaded ahead; others are loaded when a row names them. */
 const membersAheadMax = 64;
 
+/** Rows without content that wait for their delete, per chat; a server that makes more of them has shown itself by these. */
+const unprovenMax = 4_096;
+
 interface PendingSpan {
   readonly from: number;
   readonly to: number;
 }
+interface Unproven extends EntryId {
+  readonly seq: number;
+}
 const pendingKey = (conversation: ConversationId) => `pending/${conversation}`;
+const unprovenKey = (conversation: ConversationId) => `unproven/${conversation}`;
+const deletedKey = (conversation: ConversationId, { slot, ctr }: EntryId) => `deleted/${conversation}/${slot}.${ctr}`;
+
+/** The chats where a removal waits for its delete. */
+export async function chatsWithUnproven(database: Database): Promise<readonly ConversationId[]> {
+  const keys = await database.read(['kv'], (tx) => tx.getAllKeys('kv', { range: { from: 'unproven/', to: 'unproven0', toOpen: true } }));
+  return keys.map((key) => key.slice('unproven/'.length) as ConversationId);
+}
 
 export function createVerifier(deps: VerifierDeps): Verifier {
   const { database, groups, accounts, me } = deps;
@@ -181,16 +200,102 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   }
 
   /** What a transaction writes beside the rows themselves. */
-  async function keep(tx: WriteTx, conversation: ConversationId, opened: OpenedMany, removed: readonly EntryId[]): Promise<void> {
-    // The ciphertext goes from this replica with the verified delete itself, whether or not the server says so too.
-    if (removed.length > 0) await purgeRows(tx, conversation, removed);
+  async function keep(tx: WriteTx, conversation: ConversationId, opened: OpenedMany, removed: readonly EntryId[]): Promise<readonly StoredRow[]> {
+    const proven = await prove(tx, conversation, opened, removed);
     for (const chain of opened.chains) await tx.put('chains', [conversation, chain.slot], chain);
+    await keepPending(tx, conversation, opened);
+    return proven;
+  }
+
+  async function keepPending(tx: WriteTx, conversation: ConversationId, opened: OpenedMany): Promise<void> {
     const waiting = opened.rows.filter((row) => row.check === 'pending');
     if (waiting.length === 0) return;
     const before = await tx.get('kv', pendingKey(conversation)) as PendingSpan | undefined;
     const seqs = waiting.map((row) => row.seq);
     const span: PendingSpan = { from: Math.min(before?.from ?? Infinity, ...seqs), to: Math.max(before?.to ?? 0, ...seqs) };
     await tx.put('kv', pendingKey(conversation), span);
+  }
+
+  /**
+   * Deletes prove removals, whichever comes first. Answers the rows that were marked as removed without one
+   * and are good after all.
+   */
+  async function prove(tx: WriteTx, conversation: ConversationId, opened: OpenedMany, removed: readonly EntryId[]): Promise<readonly StoredRow[]> {
+    const proven: StoredRow[] = [];
+    if (removed.length > 0) {
+      // The ciphertext goes from this replica with the verified delete itself, whether or not the server says so too.
+      await purgeRows(tx, conversation, removed);
+      for (const entry of removed) {
+        await tx.put('kv', deletedKey(conversation, entry), true);
+        const seq = await tx.get('entrySeq', [conversation, entry.slot, entry.ctr]);
+        const row = seq === undefined ? undefined : await readRow(tx, conversation, seq);
+        if (row?.fault !== 'unproven-removal') continue;
+        const { fault: _fault, ...rest } = row;
+        const good: StoredRow = { ...rest, check: 'ok', kind: 'purged' };
+        await patchRow(tx, conversation, good);
+        proven.push(good);
+      }
+    }
+    const bare: Unproven[] = [];
+    for (const { seq, slot, ctr, envelope, check } of opened.rows) {
+      if (envelope || check !== 'ok') continue;
+      if (!await tx.get('kv', deletedKey(conversation, { slot, ctr }))) bare.push({ seq, slot, ctr });
+    }
+    if (bare.length === 0 && removed.length === 0) return proven;
+    const before = ((await tx.get('kv', unprovenKey(conversation))) as readonly Unproven[] | undefined) ?? [];
+    if (before.length === 0 && bare.length === 0) return proven;
+    const explained = new Set(removed.map(entryKey));
+    const known = new Set(before.map(entryKey));
+    const waiting = [...before, ...bare.filter((entry) => !known.has(entryKey(entry)))].filter((entry) => !explained.has(entryKey(entry)));
+    await putUnproven(tx, conversation, waiting);
+    return proven;
+  }
+
+  async function putUnproven(tx: WriteTx, conversation: ConversationId, waiting: readonly Unproven[]): Promise<void> {
+    if (waiting.length > 0) await tx.put('kv', unprovenKey(conversation), waiting.slice(0, unprovenMax));
+    else await tx.delete('kv', unprovenKey(conversation));
+  }
+
+  /**
+   * A delete that whoever removed its author had not seen: it counts for nobody, yet the server, which could
+   * not know, did as it said. Only a member's key seals one.
+   */
+  async function targetsOfCutOff(tx: WriteTx, conversation: ConversationId, above: number): Promise<ReadonlySet<number>> {
+    const targets = new Set<number>();
+    for (const { envelope, fault } of await readRows(tx, conversation, above, Infinity)) {
+      const parsed = fault === 'beyond-cut' && envelope ? parseEnvelope(envelope) : undefined;
+      if (parsed?.ok && parsed.value.purge) targets.add(entryKey(parsed.value.purge));
+    }
+    return targets;
+  }
+
+  async function judgeRemovals(conversation: ConversationId): Promise<boolean> {
+    const { marked, waits } = await database.write([...rowStores, 'kv'], async (tx) => {
+      const unproven = ((await tx.get('kv', unprovenKey(conversation))) as readonly Unproven[] | undefined) ?? [];
+      if (unproven.length === 0) return { marked: [], waits: false };
+      const pending = (await tx.get('kv', pendingKey(conversation))) as PendingSpan | undefined;
+      // The delete may be among what cannot be opened yet.
+      const isEarly = ({ seq }: Unproven) => pending !== undefined && pending.to > seq;
+      const due = unproven.filter((one) => !isEarly(one));
+      const cutOff = due.length > 0 ? await targetsOfCutOff(tx, conversation, Math.min(...due.map(({ seq }) => seq))) : new Set<number>();
+      const bad: StoredRow[] = [];
+      for (const entry of due) {
+        const row = await readRow(tx, conversation, entry.seq);
+        if (!row || row.envelope || entryKey(row) !== entryKey(entry)) continue; // cut away, or it came again
+        if (cutOff.has(entryKey(entry))) continue;
+        const { kind: _kind, ...rest } = row;
+        const refused: StoredRow = { ...rest, check: 'bad', fault: 'unproven-removal' };
+        await patchRow(tx, conversation, refused);
+        bad.push(refused);
+      }
+      const early = unproven.filter(isEarly);
+      await putUnproven(tx, conversation, early);
+      return { marked: bad, waits: early.length > 0 };
+    });
+    if (marked.length > 0) {
+      deps.checked(conversation, { rows: marked, entries: [], alarms: marked.map(({ slot, ctr }) => ({ slot, ctr, fault: 'unproven-removal' })), from: 'again' });
+    }
+    return waits;
   }
 
   function settleChains(conversation: ConversationId, opened: OpenedMany): void {
@@ -219,16 +324,19 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     const stored = opened.rows as readonly StoredRow[];
     const removed = await removals(conversation, opened);
     const said = from === 'live' ? await saidBefore(conversation, rows, opened.entries) : [];
+    let proven: readonly StoredRow[] = [];
     return {
       stored,
       said,
       stores: ['chains', 'kv', ...rowStores],
-      write: (tx) => keep(tx, conversation, opened, removed),
+      async write(tx) {
+        proven = await keep(tx, conversation, opened, removed);
+      },
       after() {
         settleChains(conversation, opened);
         flying.delete(conversation);
         land();
-        deps.checked(conversation, { rows: stored, entries: opened.entries, alarms: opened.alarms, from });
+        deps.checked(conversation, { rows: [...stored, ...proven], entries: opened.entries, alarms: opened.alarms, from });
         if (opened.needs.length > 0) void inBackground(conversation, () => fulfil(conversation, opened.needs));
       },
     };
@@ -307,17 +415,18 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     const changed = opened.rows.filter((row, i) => row.check !== rows[i]!.check) as readonly StoredRow[];
     const waiting = opened.rows.filter((row) => row.check === 'pending').map((row) => row.seq);
     const removed = await removals(conversation, opened);
-    await database.write([...rowStores, 'chains', 'kv'], async (tx) => {
+    const proven = await database.write([...rowStores, 'chains', 'kv'], async (tx) => {
       for (const row of changed) await patchRow(tx, conversation, row);
-      if (removed.length > 0) await purgeRows(tx, conversation, removed);
+      const good = await prove(tx, conversation, { ...opened, rows: [] }, removed);
       for (const chain of opened.chains) await tx.put('chains', [conversation, chain.slot], chain);
       if (waiting.length > 0) await tx.put('kv', pendingKey(conversation), { from: Math.min(...waiting), to: Math.max(...waiting) });
       else await tx.delete('kv', pendingKey(conversation));
+      return good;
     });
     settleChains(conversation, opened);
-    if (changed.length === 0) return;
+    if (changed.length === 0 && proven.length === 0) return;
     const names = new Set(changed.map(entryKey));
-    deps.checked(conversation, { rows: changed, entries: opened.entries.filter((entry) => names.has(entryKey(entry))), alarms: opened.alarms, from: 'again' });
+    deps.checked(conversation, { rows: [...changed, ...proven], entries: opened.entries.filter((entry) => names.has(entryKey(entry))), alarms: opened.alarms, from: 'again' });
   }
 
   /** One piece of background work per chat at a time. */
@@ -342,6 +451,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     open: async (conversation, rows) => (await openHeld(conversation, rows)).entries,
     openHeld,
     recheck: (conversation, settled) => inBackground(conversation, () => recheckNow(conversation, settled)),
+    judgeRemovals,
     slotOwner: async (conversation, slot) => (await chainsOf(conversation)).get(slot),
     slotOwners: chainsOf,
     forget(conversation) {

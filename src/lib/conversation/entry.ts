@@ -32,7 +32,9 @@ export type EntryFault =
   /** An authentic entry whose event does not decode. */
   | 'event'
   /** The clear purge target is not what the event deletes, or the removed entry was another. */
-  | 'purge-mismatch';
+  | 'purge-mismatch'
+  /** Its content is gone and nobody who may has deleted it. */
+  | 'unproven-removal';
 
 /** What is missing; once it is there the row is opened again. */
 export type Need =

@@ -115,8 +115,8 @@ async function unsealAll(rows: readonly HeldRow[], context: OpenManyContext): Pr
     for (const [i, { row, envelope }] of chunk.entries()) {
       const draft: Draft = { row, inner: undefined, purge: envelope?.ok ? envelope.value.purge : undefined, problem: undefined, authentic: false };
       drafts.push(draft);
-      if (!envelope) continue;
       if (context.mode === 'again' && row.check === 'bad') draft.problem = { type: 'bad', fault: row.fault as EntryFault };
+      else if (!envelope) continue;
       else if (!envelope.ok) draft.problem = { type: 'bad', fault: envelope.error };
       else if (!keys.get(envelope.value.epoch)) draft.problem = { type: 'pending', needs: { type: 'epoch', epoch: envelope.value.epoch } };
       else {

@@ -303,6 +303,8 @@ export const words = {
     jumpToReply: (name: string, preview: string) => `Jump to the message of ${name}: ${preview}`,
     quarantined: 'This message failed its check and is not shown',
     quarantinedMore: 'It was altered, or is not from whom it claims. Nothing in it was trusted.',
+    unproven: 'A message is missing here',
+    unprovenMore: 'The server no longer has it, and nobody in this chat deleted it.',
     notSent: 'Not sent.',
     retry: 'Try again',
     drop: 'Delete',
