@@ -271,7 +271,7 @@ export async function runSeed({ foundation, seed, planted, trace }: RunOptions):
         if (device.isOffline()) return `${device.actor.name} is offline`;
         const held = await heldBy(life, conversation);
         // Somebody scrolls up: what a device new to a chat had not fetched when it was cut off comes now.
-        if (held.place && held.place.low > 1 && held.place.cursor > 0) void life.sync.fetchOlder(conversation, 256).catch(() => {});
+        if (held.place && held.place.low > 1 && held.place.cursor > 0) void life.sync.fetchOlder(conversation, 256).catch((error: unknown) => void (life.isDead || failures.push(error)));
         const reason = behind(held, rows, restores);
         if (reason) return `${device.actor.name} in ${conversation === group ? 'the group' : 'the chat of two'}: ${reason}`;
       }
